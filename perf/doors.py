@@ -16,7 +16,7 @@ from typing import Any
 from sessionkeeper import MessageContext, MessageEnvelope, Session, SessionError
 from sessionkeeper.backends.redis.client.address import RedisAddress
 from sessionkeeper.interface.arguments import checked_cursor
-from sessionkeeper.recording.pairing import read_heads
+from sessionkeeper.recording.heads import read_heads
 from sessionkeeper.recording.stdio.lines import LineSplitter
 from sessionkeeper.stores.config import backend_from_url
 from sessionkeeper.transfer import header_line, read_export

@@ -13,6 +13,10 @@ NOT_FOR_RECORDING = BACKENDS | {
     *("rich", "jinja2", "sessionlab"),
     *("sessionkeeper.stores.third_party", "sessionkeeper.stores.threads.facade"),
 }
+NOT_BEFORE_THE_SERVER = BACKENDS | {
+    *("pydantic", "msgspec", "typer", "rich", "argparse"),
+    *("sessionkeeper.manager", "sessionkeeper.recording.recorder", "sessionkeeper.values.session"),
+}
 SHOW_MODULES = """
 import sys
 sys.argv[1:] = {arguments!r}
@@ -21,6 +25,19 @@ try:
     main()
 finally:
     sys.stderr.write("\\n".join(["modules:", *sys.modules]))
+"""
+
+
+SHOW_MODULES_OF_THE_START = """
+import subprocess, sys
+class Started(subprocess.Popen):
+    def __init__(self, *arguments, **settings):
+        sys.stderr.write("\\n".join(["modules:", *sys.modules, "end"]) + "\\n")
+        super().__init__(*arguments, **settings)
+subprocess.Popen = Started
+sys.argv[1:] = {arguments!r}
+from sessionkeeper.cli import main
+main()
 """
 
 
@@ -56,6 +73,18 @@ def test_recording_in_a_file_imports_sqlite_alone(tmp_path: object) -> None:
     modules = modules_of("record", "-q", "--store", f"sqlite:///{tmp_path}/tape.db", "--", "true")
     assert "sessionkeeper.backends.sqlite" in modules
     assert "sessionkeeper.backends.redis" not in modules
+
+
+@pytest.mark.parametrize(
+    "url", ["memory://", "sqlite:///{}/tape.db", "redis://127.0.0.1:1/0?prefix=a"]
+)
+def test_the_server_starts_before_anything_heavy_is_imported(tmp_path: object, url: str) -> None:
+    """A client waits for its server, and nobody waits for the store."""
+    arguments = ["record", "-q", "--name", "a", "--store", url.format(tmp_path), "--", "true"]
+    ran = run_alone(SHOW_MODULES_OF_THE_START.format(arguments=arguments))
+    modules = ran.stderr.partition("modules:\n")[2].partition("\nend\n")[0].splitlines()
+    assert "sessionkeeper.recording.stdio.pump" in modules
+    assert set(modules).isdisjoint(NOT_BEFORE_THE_SERVER)
 
 
 @pytest.mark.parametrize("statement", ["import sessionkeeper", "from sessionkeeper import Session"])

@@ -16,7 +16,7 @@ import soleowner
 # Modules of the wings below whose names are the library's own business.
 INTERNAL = {
     *("arguments", "facade", "listeners", "principal", "value", "wakeups"),
-    *("owner_backed", "principal_methods", "url_hints"),
+    *("owner_backed", "principal_methods", "store_url", "url_hints"),
     *("fork", "mailbox", "pending_call", "tasks"),
 }
 WINGS = ("values", "interface", "stores")
@@ -56,7 +56,7 @@ INTERNAL_NAMES = {
     *("MAX_STREAM_BYTES", "OWN_MEDIA_TYPES", "checked_stream_name"),
     *("Picklable", "read_heads", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
     *("NOT_JSON", "NOT_UTF8", "REPEATED_NAME", "TOO_DEEP", "is_batch"),
-    *("GAP", "JSON", "KEPT_BYTES", "as_text", "classify"),
+    *("BYTES", "GAP", "JSON", "KEPT_BYTES", "as_text", "classify"),
 }
 
 PACKAGES = [sessionkeeper, sessionlab, soleowner]
@@ -149,14 +149,17 @@ def test_the_names_come_from_the_wings() -> None:
         assert getattr(sessionkeeper, name) is getattr(wings[wing], name), name
 
 
-def test_the_stores_wing_finds_each_name_where_a_type_checker_does() -> None:
+@pytest.mark.parametrize("package", ["sessionkeeper.stores", "sessionkeeper.values"])
+def test_a_lazy_wing_finds_each_name_where_a_type_checker_does(package: str) -> None:
     """Its table of modules is for a program that runs, its imports are for type checkers."""
-    stores = importlib.import_module("sessionkeeper.stores")
-    assert imported_for_type_checkers(stores) == stores._MODULES
-    assert stores._MODULES.keys() == set(stores.__all__)
+    wing = importlib.import_module(package)
+    assert imported_for_type_checkers(wing) == wing._MODULES
+    assert wing._MODULES.keys() == set(wing.__all__)
 
 
-@pytest.mark.parametrize("package", ["sessionkeeper", "sessionkeeper.stores"])
+@pytest.mark.parametrize(
+    "package", ["sessionkeeper", "sessionkeeper.stores", "sessionkeeper.values"]
+)
 def test_a_name_that_is_not_public_is_no_attribute(package: str) -> None:
     """And `dir` shows those that are, before they are used."""
     module = importlib.import_module(package)

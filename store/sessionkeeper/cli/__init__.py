@@ -1,7 +1,7 @@
 """The command line.
 
-Rule: a command's module is imported when the command is called. Read `app`, `stores` and `console`,
-then a command.
+Rule: a command's module is imported when the command is called, and what `record` needs only when
+its server has started. Read `app`, `stores` and `console`, then a command.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ def _run() -> int:
     # Imported modules are not garbage. Without collections during the import, and with the modules
     # excluded from later ones, a command needs a quarter less processor time.
     gc.disable()
+    if sys.argv[1:2] == ["record"]:
+        from .record_options import parse_usual
+
+        if (options := parse_usual(sys.argv[2:])) is not None:
+            from .record_run import run_recorder
+
+            return run_recorder(options, on_loaded=_resume_collections)
     try:
         from .app import run
     except ModuleNotFoundError as missing:

@@ -8,8 +8,6 @@ import re
 from enum import Enum
 from pathlib import Path
 
-import typer
-
 __all__ = ["FileKind", "kind_of_file", "refuse_other_file"]
 
 _HEAD = 4_096
@@ -76,4 +74,6 @@ def refuse_other_file(path: str | Path, wanted: FileKind, *, hint: str) -> None:
     """
     kind = kind_of_file(path)
     if kind is not None and kind is not wanted:
+        import typer  # a recorder imports this module, and has no use for it
+
         raise typer.BadParameter(f"{path} is {kind.describe(str(path))}", param_hint=hint)

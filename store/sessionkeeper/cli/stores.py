@@ -33,6 +33,7 @@ from ..values.jsonrpc import MAX_MESSAGE_BYTES
 from .console import INTERRUPTED, complain, run_on_loop
 from .file_kinds import FileKind, refuse_other_file
 from .find_session import find_session
+from .frame_limit import take_frames_of
 
 __all__ = [
     "BAD_INPUT",
@@ -47,7 +48,6 @@ __all__ = [
     "open_store",
     "printable",
     "run_command",
-    "take_frames_of",
     "store_name",
     "describe_error",
 ]
@@ -113,15 +113,6 @@ def store_name(url: str) -> str:
     """Return the file of a store, or that it is on a server: its URL may hold a password."""
     backend = backend_from_url(url)
     return backend.path if isinstance(backend, SQLiteBackend) else "the server"
-
-
-def take_frames_of(size: int, backend: StorageBackend) -> StorageBackend:
-    """Return the store with a limit that accepts frames of this many bytes."""
-    limits = backend.limits
-    largest = max(limits.max_frame_bytes, size)
-    return backend.model_copy(
-        update={"limits": limits.model_copy(update={"max_frame_bytes": largest})}
-    )
 
 
 def describe_error(error: ValueError) -> str:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..values.errors import InvalidMessage, SessionError
 from ..values.gap import Gap
-from ..values.jsonrpc import MessageKind
+from ..values.kinds import MessageKind
 from ..values.states import Direction
 from .origin import DEFAULT_ORIGIN, Origin
 from .outcomes import LineOutcome
-from .pairing import PendingRequests, count_possible_answers, read_heads
+from .pairing import PendingRequests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -219,6 +219,8 @@ class Journal:
         self._gaps_of_missed += outcome is LineOutcome.OVERSIZED
 
     async def _record_line(self, entry: _Entry, line: bytes | Gap) -> LineOutcome:
+        from .heads import count_possible_answers, read_heads  # not before the server has started
+
         from_server = entry.direction is Direction.SERVER_TO_CLIENT
         if (isinstance(line, Gap) or entry.origin.oddity is not None) and from_server:
             self._unread += 1

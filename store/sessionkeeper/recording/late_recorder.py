@@ -25,6 +25,8 @@ __all__ = ["LateRecorder"]
 
 _PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 """Seconds between two attempts: doubled each time."""
+_LONG = 1.0
+"""Seconds of a first attempt until it is told that messages wait."""
 _LAST_ATTEMPT = 1.0
 """Seconds for an attempt after all traffic has ended."""
 
@@ -34,7 +36,9 @@ class LateRecorder:
 
     Messages wait meanwhile, and are recorded with the timestamps that they have. `report` is
     called with one line when the first attempt fails or takes long, and with one when a later one
-    succeeds. Call `finish` when all traffic has ended: `StdioProxy(on_traffic_end=)`.
+    succeeds. It begins when the server has started, unless `start` has begun it before. `load` is
+    called once before the first attempt, on the loop: it imports what `open` needs. Call `finish`
+    when all traffic has ended: `StdioProxy(on_traffic_end=)`.
     """
 
     def __init__(
@@ -42,19 +46,21 @@ class LateRecorder:
         open: Callable[[], Awaitable[Recorder]],
         *,
         report: Callable[[str], None],
+        load: Callable[[], None] = lambda: None,
         pause: float = _PAUSE,
     ) -> None:
         self._open = open
+        self._load = load
         self._report = report
         self._pause = pause
         self._recorder: Recorder | None = None
         self._pid: int | None = None
         self._told = False
-        self._tried = asyncio.Event()
+        self._begun = asyncio.Event()
         self._finishing = asyncio.Event()
         self._settled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timers: list[asyncio.TimerHandle] = []
         self.failure: str | None = "it takes long to open"
         """Why it is not open; None when it is."""
 
@@ -63,25 +69,17 @@ class LateRecorder:
 
         Raises what `open` raises in this time, but no `SessionError`: that is reported.
         """
-        self._task = asyncio.get_running_loop().create_task(self._open_at_last())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await self._tried.wait()
-        if self._task.done():
+        self._begin(within)
+        await self._begun.wait()
+        if self._task is not None and self._task.done():
             self._task.result()
-        if self.failure is not None:
-            self._told = True
-            self._report(
-                f"cannot record yet: {self.failure}; the server runs, and its messages wait in"
-                " memory until the store is open"
-            )
 
     def finish(self) -> None:
         """Try once more, for a second; then what waits is lost. Idempotent."""
         if not self._finishing.is_set():
             self._finishing.set()
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(_LAST_ATTEMPT, self._give_up)
+            self._timers.append(loop.call_later(_LAST_ATTEMPT, self._give_up))
 
     async def aclose(self) -> None:
         """Stop trying. Idempotent."""
@@ -90,10 +88,11 @@ class LateRecorder:
             await asyncio.wait({self._task})
 
     def started(self, pid: int, /) -> None:
-        """Keep the process id for the recorder."""
+        """Keep the process id for the recorder, and begin to open it."""
         self._pid = pid
         if self._recorder is not None:
             self._recorder.started(pid)
+        self._begin_beside()
 
     async def record(
         self,
@@ -140,36 +139,48 @@ class LateRecorder:
         return self._recorder
 
     async def _at_end(self) -> Recorder | None:
+        self._begin_beside()  # of a server that could not start
         self.finish()
         await self._settled.wait()
         return self._recorder
 
-    async def _open_at_last(self) -> None:
+    def _begin_beside(self) -> None:
+        if self._task is None:
+            self._begin(_LONG)
+            self._begun.set()  # nobody waits for it, so its errors are told
+
+    def _begin(self, patience: float) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._open_at_last(patience))
+
+    async def _open_at_last(self, patience: float) -> None:
         pause = self._pause
         try:
-            while not await self._attempt() and not self._finishing.is_set():
+            self._load()
+            loop = asyncio.get_running_loop()
+            self._timers.append(loop.call_later(patience, self._tell_failure))
+            while not await self._attempt():
+                self._tell_failure()
+                if self._finishing.is_set():
+                    break
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._finishing.wait()
                 pause = min(2 * pause, _LONGEST_PAUSE)
         finally:
-            self._tried.set()
+            self._begun.set()
             self._settled.set()
 
     async def _attempt(self) -> bool:
-        late = self._tried.is_set()
         try:
             recorder = await self._open()
         except SessionError as error:
             self.failure = str(error)
             return False
         except Exception as error:
-            if not late:
+            if not self._begun.is_set():
                 raise
             self.failure = type(error).__name__  # its text may quote anything
             return False
-        finally:
-            self._tried.set()
         if self._pid is not None:
             recorder.started(self._pid)
         if self._told:
@@ -177,9 +188,19 @@ class LateRecorder:
         self._recorder, self.failure = recorder, None
         return True
 
+    def _tell_failure(self) -> None:
+        self._begun.set()
+        if self.failure is not None and not self._told:
+            self._told = True
+            self._report(
+                f"cannot record yet: {self.failure}; the server runs, and its messages wait in"
+                " memory until the store is open"
+            )
+
     def _give_up(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
         if self._task is not None and not self._settled.is_set():
             self._task.cancel()  # once: what is half open takes its time to close
         self._settled.set()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
-from urllib.parse import parse_qsl, unquote, urlencode
 
 from pydantic import Field, SecretStr, field_validator
 
-from ..backends.redis_url import SCHEMES, split_url
+from ..backends.redis_url import split_url
 from ..values.limits import LONGEST_TTL, StoreLimits
 from ..values.value import Value
-from .url_hints import suggest_url
+from .store_url import PREFIX, FileUrl, MemoryUrl, split_store_url
 
 __all__ = ["MemoryBackend", "RedisBackend", "SQLiteBackend", "StorageBackend", "backend_from_url"]
 
@@ -49,7 +48,7 @@ class RedisBackend(Value):
 
     kind: Literal["redis"] = "redis"
     url: SecretStr
-    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "sessionkeeper"
+    prefix: Annotated[str, Field(pattern=PREFIX)] = "sessionkeeper"
     limits: StoreLimits = StoreLimits()
     capacity: int = Field(default=1024, ge=1)
     capacity_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
@@ -93,44 +92,12 @@ def backend_from_url(url: str, /) -> StorageBackend:
     """
     if not isinstance(url, str):
         raise TypeError(f"a URL is a str, not {type(url).__name__}")
-    scheme, colon, rest = url.partition(":")
-    if scheme.lower() == "sqlite":
-        return SQLiteBackend(path=_file(rest))
-    if colon and scheme.lower() == "memory":
-        if url.lower() not in ("memory://", "memory:"):
-            raise ValueError("memory:// takes nothing after it")
+    parts = split_store_url(url)
+    if isinstance(parts, MemoryUrl):
         return MemoryBackend()
-    if colon and scheme.lower() in SCHEMES:
-        if not rest.startswith("//") and rest.strip("/"):
-            raise ValueError(f"{scheme}://HOST:PORT is expected, with two slashes{_hint(url)}")
-        return _redis(url)
-    known = "that begins with memory:, sqlite:, redis:, rediss:, valkey:, valkeys: or unix:"
-    raise ValueError(f"a store URL is expected{_hint(url) or f', {known}'}")
-
-
-def _hint(url: str) -> str:
-    suggested = suggest_url(url, SCHEMES)
-    return "" if suggested is None else f"; did you mean {suggested} ?"
-
-
-def _file(rest: str) -> str:
-    """Read the path of a URL unchanged: `urlsplit` drops an empty query, tabs and line breaks."""
-    path = rest[3:]
-    if not rest.startswith("///") or "?" in path or "#" in path or not path.strip("/"):
-        hint = _hint(f"sqlite:{rest}")
-        raise ValueError(f"sqlite:///file.db is expected, with three slashes{hint}")
-    try:
-        return unquote(path, errors="strict")
-    except UnicodeDecodeError:
-        raise ValueError("the path is not UTF-8 where it is quoted") from None
-
-
-def _redis(url: str) -> RedisBackend:
-    head, _, query = url.partition("?")
-    options = parse_qsl(query, keep_blank_values=True)
-    prefixes = [value for name, value in options if name == "prefix"]
-    if len(prefixes) > 1:
-        raise ValueError("a Redis URL has one prefix")
-    rest = urlencode([option for option in options if option[0] != "prefix"])
-    secret = SecretStr(f"{head}?{rest}" if rest else head)
-    return RedisBackend(url=secret, prefix=prefixes[0]) if prefixes else RedisBackend(url=secret)
+    if isinstance(parts, FileUrl):
+        return SQLiteBackend(path=parts.path)
+    secret = SecretStr(parts.url)
+    if parts.prefix is None:
+        return RedisBackend(url=secret)
+    return RedisBackend(url=secret, prefix=parts.prefix)

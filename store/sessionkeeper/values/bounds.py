@@ -7,8 +7,10 @@ limited by `StoreLimits`.
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
-from pydantic import AfterValidator
+if TYPE_CHECKING:
+    from pydantic import AfterValidator
 
 __all__ = [
     "MAX_ID",
@@ -36,6 +38,8 @@ MAX_VERSION = 64
 
 def at_most(maximum: int) -> AfterValidator:
     """Bound a text. The error says how long it is, which pydantic's own does not."""
+    from pydantic import AfterValidator  # the bounds are read before a recorder needs it
+
     return AfterValidator(partial(_checked, maximum))
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Self
 
-import msgspec
-
 __all__ = ["KEPT_BYTES", "Gap"]
 
 KEPT_BYTES = 1024
@@ -45,6 +43,8 @@ class Gap:
 
     def to_json(self) -> bytes:
         """Return the bytes of a gap frame."""
+        import msgspec  # not before a recorder has started its server
+
         known: dict[str, object] = {"lines": self.lines, "size": self.size}
         if self.digest is not None:
             known["sha256"] = self.digest

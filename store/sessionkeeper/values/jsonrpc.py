@@ -15,13 +15,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
 
 from .errors import InvalidMessage
 from .json_depth import MAX_DEPTH, nests_deeper
+from .kinds import MAX_MESSAGE_BYTES, MessageKind
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
@@ -38,13 +38,6 @@ __all__ = [
     "validate_message",
 ]
 
-MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-"""The maximum size of a frame, independent of a store's limits.
-
-Half of the default maximum of a value in Redis (`proto-max-bulk-len`), a quarter of that in SQLite
-(`SQLITE_MAX_LENGTH`).
-"""
-
 NOT_JSON = "not JSON"
 NOT_UTF8 = "not UTF-8"
 REPEATED_NAME = "a name is used twice in one object"
@@ -53,25 +46,6 @@ _WRONG_PART = "a batch with a part that is no message"
 
 RequestId: TypeAlias = "int | str"
 """The type is part of the id: `1` is not `"1"`."""
-
-
-class MessageKind(StrEnum):
-    """The kind of a frame: one of the four JSON-RPC messages, a batch, or something else."""
-
-    REQUEST = "request"
-    NOTIFICATION = "notification"
-    RESULT = "result"
-    ERROR = "error"
-    BATCH = "batch"
-    """Several messages in one JSON array."""
-    ODD = "odd"
-    """No JSON-RPC message; `MessageEnvelope.oddity` says why."""
-    GAP = "gap"
-    """A description of lines that the recorder did not keep."""
-    OPAQUE = "opaque"
-    """Bytes of another media type than JSON-RPC's, which are kept and never parsed."""
-    REMOVED = "removed"
-    """A frame whose content was removed; its number stays."""
 
 
 class RpcHead(msgspec.Struct, frozen=True, gc=False):

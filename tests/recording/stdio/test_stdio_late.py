@@ -193,3 +193,56 @@ async def test_an_attempt_that_is_given_up_closes_what_is_half_open(rig: Rig) ->
     closing.set()
     await ending
     assert closed.is_set()
+
+
+async def test_a_recorder_opens_when_the_server_has_started(rig: Rig, door: Door) -> None:
+    """Without `start`: what opening needs is loaded once, when nobody waits for it any more."""
+    loaded: list[str] = []
+    recorder = LateRecorder(
+        door.open,
+        load=lambda: loaded.append(repr(proxy)),
+        report=rig.troubles.append,
+        pause=0.0,
+    )
+    door.error = StoreUnavailable("away")
+    rig.use(recorder)
+    proxy = rig.proxy(rig.ANSWER, on_traffic_end=recorder.finish)
+    running = rig.run(proxy)
+    await rig.send(rig.request(1))
+    await rig.line()
+    while door.attempts < 3:
+        await asyncio.sleep(0)
+    door.error = None
+    door.may_open.set()
+    rig.hang_up()
+    report = await running
+    await recorder.aclose()
+    assert loaded == [f"<StdioProxy pid={report.pid} running>"]
+    assert (report.recorded, rig.notes.pid, rig.notes.endings) == (2, report.pid, [None])
+    assert [each.partition(":")[0] for each in rig.troubles] == [
+        "cannot record yet",
+        "the store is open",
+    ]
+
+
+async def test_a_store_that_opens_beside_the_server_tells_an_unknown_error(
+    rig: Rig, door: Door
+) -> None:
+    """Nobody waits for it who could be given the error; its text may quote anything."""
+    door.error = ValueError("secret")
+    recorder = late(rig, door)
+    running = rig.run(rig.proxy(rig.ANSWER, on_traffic_end=recorder.finish))
+    rig.hang_up()
+    await running
+    await recorder.aclose()
+    assert rig.troubles[0].startswith("cannot record yet: ValueError; ")
+
+
+async def test_a_server_that_cannot_start_is_in_the_record(rig: Rig, door: Door) -> None:
+    """The store is opened for it."""
+    door.may_open.set()
+    recorder = late(rig, door)
+    with pytest.raises(CommandNotStarted):
+        await rig.run(rig.proxy(["no-such-command"], on_traffic_end=recorder.finish))
+    await recorder.aclose()
+    assert rig.notes.endings == ["cannot start 'no-such-command': not found"]

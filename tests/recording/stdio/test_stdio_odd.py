@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sessionkeeper import ActorSessionStore, Frame, Gap, ManagerConfig, Session, StoreLimits
 from sessionkeeper.manager import SessionManager
 from sessionkeeper.recording import SessionRecorder
-from sessionkeeper.recording.pairing import count_possible_answers
+from sessionkeeper.recording.heads import count_possible_answers
 from sessionkeeper.recording.stdio import StdioReport
 from sessionkeeper.recording.stdio.lines import LineSplitter
 from sessionkeeper.values.states import Direction, SessionState

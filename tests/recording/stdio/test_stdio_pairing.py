@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from sessionkeeper.recording.pairing import Head, PendingRequests, read_heads
+from sessionkeeper.recording.heads import read_heads
+from sessionkeeper.recording.pairing import Head, PendingRequests
 from sessionkeeper.recording.stdio.report import Ending
 from sessionkeeper.values.states import Direction
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from ...values.errors import SessionError
-from ...values.jsonrpc import MAX_MESSAGE_BYTES
+from ...values.kinds import MAX_MESSAGE_BYTES
 from ...values.states import Direction
 from ..journal import Journal
 from .pumps import PumpPair, take_client

@@ -1,0 +1,99 @@
+"""The store, the manager and the session of a recorder: opened together, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING
+
+from ..interface.atomic_store import AtomicSessionStore
+from ..leases import end_gone_sessions
+from ..leases.process import own_place
+from ..manager import ManagerConfig, SessionManager
+from ..recording import SessionRecorder
+from ..stores.config import SQLiteBackend, backend_from_url
+from ..stores.factory import StorageFactory
+from ..values.errors import SessionError, StoreUnavailable
+from .file_kinds import FileKind, kind_of_file
+from .frame_limit import take_frames_of
+
+if TYPE_CHECKING:
+    from .record_options import RecordOptions
+
+__all__ = ["OpenSession"]
+
+_PAUSE, _FINISHING = 0.05, 0.5
+"""Seconds between pages of sessions whose recorders may be gone, and to finish after the server."""
+_CLOSING = 0.5
+"""Seconds to close a store that was not open in time."""
+
+
+class OpenSession:
+    """An open store with a manager, and the recorder of one session in it."""
+
+    def __init__(
+        self, manager: SessionManager, recorder: SessionRecorder, opened: AsyncExitStack
+    ) -> None:
+        self.manager = manager
+        self.recorder = recorder
+        self._opened = opened
+
+    @classmethod
+    async def open(cls, options: RecordOptions, *, client: int) -> OpenSession:
+        """Open everything or nothing; `client` is the process that started the recorder.
+
+        Raises `StoreUnavailable` that names the store, `ValueError` for its options.
+        """
+        backend = take_frames_of(options.max_message, backend_from_url(options.store))
+        path = backend.path if isinstance(backend, SQLiteBackend) else None
+        try:
+            if path is not None:
+                _refuse_other_file(path)
+            async with AsyncExitStack() as stack:
+                store = await stack.enter_async_context(await StorageFactory.create(backend))
+                manager = SessionManager.with_store(store, ManagerConfig.recording())
+                await stack.enter_async_context(manager)
+                try:
+                    recorder = await SessionRecorder.open(
+                        manager,
+                        options.command,
+                        tags=options.tags,
+                        metadata=_metadata(options, client),
+                    )
+                except asyncio.CancelledError:
+                    await store.aclose(timeout=_CLOSING)  # it waits for locks of other processes
+                    raise
+                stack.push_async_callback(_finish, asyncio.create_task(_end_gone_sessions(store)))
+                return cls(manager, recorder, stack.pop_all())
+        except SessionError as error:
+            raise StoreUnavailable(f"{path or 'the store'}: {error}") from error
+
+    async def aclose(self) -> None:
+        """Close it all."""
+        await self._opened.aclose()
+
+
+def _metadata(options: RecordOptions, client: int) -> dict[str, object]:
+    known: dict[str, object] = {
+        "sessionkeeper.client": {"host": own_place().host, "pid": client},
+    }
+    if options.name is not None:
+        known["sessionkeeper.name"] = options.name
+    return known
+
+
+def _refuse_other_file(path: str) -> None:
+    kind = kind_of_file(path)
+    if kind is not None and kind is not FileKind.STORE:
+        raise StoreUnavailable(f"{path} is {kind.describe(path)}")
+
+
+async def _end_gone_sessions(store: AtomicSessionStore) -> None:
+    """End the sessions of recorders that are gone, beside the recording."""
+    with suppress(SessionError):  # the next recorder tries again
+        await end_gone_sessions(store, pause=_PAUSE)
+
+
+async def _finish(task: asyncio.Task[None]) -> None:
+    await asyncio.wait({task}, timeout=_FINISHING)
+    task.cancel()
