@@ -16,7 +16,7 @@ import msgspec
 
 from ..values.errors import LimitExceeded
 from ..values.jsonrpc import RequestId, RpcHead
-from ..values.message import MessageContext
+from ..values.message_context import MessageContext
 from .pending import PendingRequest, TrackedRequest
 from .requests import RequestKey, RequestTracker
 

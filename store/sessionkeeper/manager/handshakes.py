@@ -15,7 +15,8 @@ import msgspec
 
 from ..interface.atomic_store import AtomicSessionStore
 from ..values.jsonrpc import RequestId, RpcHead
-from ..values.message import MessageContext, MessageEnvelope
+from ..values.message import MessageEnvelope
+from ..values.message_context import MessageContext
 from ..values.states import Direction
 from .lifecycle import Offer, is_settled, read_offer, trim_offer
 from .meaning import Part

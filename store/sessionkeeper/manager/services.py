@@ -9,7 +9,7 @@ from contextvars import Context
 from ..interface.atomic_store import AtomicSessionStore
 from ..values.clock import Clock
 from ..values.errors import LimitExceeded
-from ..values.message import MessageContext
+from ..values.message_context import MessageContext
 from .config import ManagerConfig
 from .dispatcher import HookDispatcher
 from .event_subscriber import EventSubscriber

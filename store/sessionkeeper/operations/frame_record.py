@@ -17,7 +17,8 @@ from pydantic import TypeAdapter
 from ..values.delivery import Delivery
 from ..values.errors import StoreUnavailable
 from ..values.frozen import FrozenDict
-from ..values.message import MessageContext, MessageEnvelope
+from ..values.message import MessageEnvelope
+from ..values.message_context import MessageContext
 from ..values.oddities import GAP, JSON, REMOVED
 from ..values.states import Direction
 

@@ -12,7 +12,8 @@ from ..values.frozen import FrozenDict
 from ..values.gap import Gap
 from ..values.jsonrpc import MessageKind
 from ..values.lease import LEASE_KEY, without_lease
-from ..values.message import MessageContext, MessageEnvelope
+from ..values.message import MessageEnvelope
+from ..values.message_context import MessageContext
 from ..values.oddities import BYTES
 from ..values.states import SessionState, TransportType
 from .origin import DEFAULT_ORIGIN, Origin

@@ -19,7 +19,8 @@ from ..interface.arguments import checked_archive
 from ..values.clock import MAX_CLOCK_DIFFERENCE
 from ..values.errors import InvalidMessage, SessionError
 from ..values.lease import without_lease
-from ..values.message import Frame, MessageContext, MessageEnvelope
+from ..values.message import Frame, MessageEnvelope
+from ..values.message_context import MessageContext
 from ..values.oddities import as_text
 from ..values.picklable import Picklable
 from ..values.session import CALLER_FIELDS, Session

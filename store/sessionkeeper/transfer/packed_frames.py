@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias, overload
 
-from ..values.message import MessageContext, MessageEnvelope
+from ..values.message import MessageEnvelope
+from ..values.message_context import MessageContext
 
 __all__ = ["PackedFrames"]
 

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from .kinds import MessageKind
     from .lease import Lease, lease_of
     from .limits import FramesFull, SessionsFull, StoreLimits
-    from .message import Frame, MessageContext, MessageEnvelope
+    from .message import Frame, MessageEnvelope
+    from .message_context import MessageContext
     from .query import SessionOrder, SessionPage, SessionQuery
     from .session import Session
     from .states import Direction, SessionState, SessionStatus, TransportType
@@ -154,7 +155,8 @@ _NAMES = {
     "kinds": ("MessageKind",),
     "lease": ("Lease", "lease_of"),
     "limits": ("FramesFull", "SessionsFull", "StoreLimits"),
-    "message": ("Frame", "MessageContext", "MessageEnvelope"),
+    "message": ("Frame", "MessageEnvelope"),
+    "message_context": ("MessageContext",),
     "query": ("SessionOrder", "SessionPage", "SessionQuery"),
     "session": ("Session",),
     "states": ("Direction", "SessionState", "SessionStatus", "TransportType"),

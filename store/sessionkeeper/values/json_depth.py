@@ -5,13 +5,15 @@ from __future__ import annotations
 from itertools import accumulate
 from operator import add
 
+from .json_outline import drop_all_but, outside_strings
+
 __all__ = ["MAX_DEPTH", "nests_deeper"]
 
 MAX_DEPTH = 128
 """No message nests deeper, whatever a store's limits say."""
 
 _SHALLOW = 8
-_quotes_and_brackets = bytes(byte for byte in range(256) if byte not in b'"[]{}')
+_all_but_brackets = drop_all_but(b"[]{}")
 _one_if_open = bytes.maketrans(b"[{]}", b"\1\1\0\0")
 _changes = tuple(2 * byte.bit_count() - 8 for byte in range(256))
 _peaks = tuple(
@@ -40,13 +42,7 @@ def _depth_exceeds(message: bytes, than: int) -> bool:
 
 def _brackets(message: bytes) -> bytes:
     """Return the brackets outside of strings, opening ones as 1 and closing ones as 0."""
-    # A pass in C for each step, and no step for each string: a message may hold five million.
-    if b"\\" in message:
-        message = message.replace(b"\\\\", b"").replace(b'\\"', b"")
-    message = message.translate(None, _quotes_and_brackets)
-    # Two quotes side by side leave everything else inside or outside, as it was.
-    outside = message.replace(b'""', b"").split(b'"')[::2]
-    return b"".join(outside).translate(_one_if_open)
+    return outside_strings(message, _all_but_brackets).translate(_one_if_open)
 
 
 def _depth(brackets: bytes) -> int:

@@ -22,6 +22,7 @@ import msgspec
 from .errors import InvalidMessage
 from .json_depth import MAX_DEPTH, nests_deeper
 from .kinds import MAX_MESSAGE_BYTES, MessageKind
+from .plain_message import is_plain_message
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
@@ -121,6 +122,8 @@ def validate_message(message: bytes) -> None:
     """
     if len(message) > MAX_MESSAGE_BYTES:
         raise InvalidMessage(f"larger than {MAX_MESSAGE_BYTES} bytes")
+    if is_plain_message(message):
+        return
     if nests_deeper(message, MAX_DEPTH):
         raise InvalidMessage(TOO_DEEP)
     try:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any, Self, cast
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     Field,
     SerializationInfo,
     SerializerFunctionWrapHandler,
@@ -19,12 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from .bounds import checked_stream_name
-from .delivery import Delivery
 from .errors import InvalidMessage
-from .frozen import FrozenDict, StringMap
 from .gap import Gap
-from .ids import SessionId
 from .jsonrpc import (
     MAX_MESSAGE_BYTES,
     NOT_UTF8,
@@ -37,44 +31,12 @@ from .jsonrpc import (
     read_heads,
     validate_message,
 )
+from .message_context import MessageContext, make_context
 from .oddities import GAP, JSON, OWN_MEDIA_TYPES, REMOVED, as_text, classify
 from .states import Direction
 from .value import Value
-from .version import ProtocolVersion
 
-__all__ = ["Frame", "MessageContext", "MessageEnvelope"]
-
-
-_NO_METADATA = FrozenDict()  # one for all: making it takes a fifth of the time of a context
-
-
-def _in_utc(moment: datetime) -> datetime:
-    if type(moment) is datetime and moment.tzinfo is UTC:
-        return moment
-    # Rebuilt: a subclass may have mutable attributes.
-    try:
-        there = moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("in UTC it is not of the years 1 to 9999") from None
-    return datetime.combine(there.date(), there.time(), UTC)
-
-
-StreamName = Annotated[str, StringConstraints(strict=True), AfterValidator(checked_stream_name)]
-
-
-class MessageContext(Value):
-    """The session, direction, time and delivery of a message. The timestamp is aware UTC."""
-
-    session_id: SessionId = Field(repr=False)
-    direction: Direction
-    timestamp: Annotated[AwareDatetime, AfterValidator(_in_utc)] = Field(
-        default_factory=lambda: datetime.now(UTC)
-    )
-    delivery: Delivery | None = None
-    protocol_version: ProtocolVersion | None = None
-    metadata: StringMap = Field(default_factory=lambda: _NO_METADATA, repr=False)
-    stream: StreamName | None = Field(default=None, repr=False)
-    """The stream of the session's log that the message belongs to: 1 to 255 bytes of UTF-8."""
+__all__ = ["Frame", "MessageEnvelope"]
 
 
 MediaType = Annotated[str, StringConstraints(strict=True, pattern=r"^[ -~]{1,255}$")]
@@ -159,22 +121,16 @@ class MessageEnvelope(Value):
         str with a lone surrogate, a dict that is not JSON, and more than 256 MiB always raise it.
         Raises `TypeError` for any other type, `ValueError` for a bad context.
         """
-        built = isinstance(message, Mapping)
-        if isinstance(message, str):
-            message = _utf8(message)
-        elif isinstance(message, Mapping):
-            message = encode_message(dict(message))
-        elif not isinstance(message, bytes):
-            raise TypeError(f"a message is bytes, str or a dict, not {type(message).__name__}")
-        message = _plain(message)
-        media_type, oddity = classify(message)
-        # The dict has two keys with the same JSON name, such as 1 and "1".
-        if oddity is not None and (strict or (built and oddity == REPEATED_NAME)):
-            raise InvalidMessage(oddity)
-        fields = {"session_id": session_id, "direction": direction} | context
+        given = message if type(message) is bytes else _as_bytes(message)
+        media_type, oddity = classify(given)
+        if oddity is not None:
+            # A dict may have two keys with the same JSON name, such as 1 and "1".
+            is_ambiguous = oddity == REPEATED_NAME and isinstance(message, Mapping)
+            if strict or is_ambiguous:
+                raise InvalidMessage(oddity)
         known = {
-            "message": message,
-            "context": MessageContext.model_validate(fields),
+            "message": given,
+            "context": make_context(session_id, direction, context),
             "media_type": media_type,
             "oddity": oddity,
         }
@@ -186,10 +142,9 @@ class MessageEnvelope(Value):
         cls, session_id: str, gap: Gap, *, direction: Direction | str, **context: object
     ) -> Self:
         """Make the gap frame for lines that were not kept. Raises `ValueError`."""
-        fields = {"session_id": session_id, "direction": direction} | context
         return cls(
             message=gap.to_json(),
-            context=MessageContext.model_validate(fields),
+            context=make_context(session_id, direction, context),
             media_type=GAP,
             oddity=gap.reason,
         )
@@ -215,10 +170,9 @@ class MessageEnvelope(Value):
             raise TypeError(f"a payload is bytes, not {type(payload).__name__}")
         if media_type == JSON or str(media_type).startswith(OWN_MEDIA_TYPES):
             raise ValueError("the media type of a payload is another than those of messages")
-        fields = {"session_id": session_id, "direction": direction} | context
         known = {
             "message": _plain(payload),
-            "context": MessageContext.model_validate(fields),
+            "context": make_context(session_id, direction, context),
             "media_type": media_type,
             "oddity": None,
         }
@@ -294,6 +248,16 @@ class Frame(Value):
 
     seq: int
     envelope: MessageEnvelope
+
+
+def _as_bytes(message: bytes | str | Mapping[str, object]) -> bytes:
+    if isinstance(message, str):
+        return _utf8(message)
+    if isinstance(message, Mapping):
+        return encode_message(dict(message))
+    if isinstance(message, bytes):
+        return _plain(message)
+    raise TypeError(f"a message is bytes, str or a dict, not {type(message).__name__}")
 
 
 def _utf8(text: str) -> bytes:

@@ -11,7 +11,7 @@ from ...values.delivery import StdioDelivery
 from ...values.states import Direction
 
 if TYPE_CHECKING:
-    from ...values.message import MessageContext
+    from ...values.message_context import MessageContext
 
 __all__ = ["GAP_HINT", "GONE_HINT", "ID_HINT", "NOTHING_HINT", "NO_ANSWER_HINT", "REPEAT_HINT"]
 __all__ += ["TOOL_HINT", "error_hint", "odd_hint"]

@@ -1,0 +1,115 @@
+"""Where and when a protocol message crossed the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+
+from .bounds import checked_stream_name
+from .delivery import Delivery, HttpDelivery, SseDelivery, StdioDelivery
+from .frozen import FrozenDict, StringMap
+from .ids import SessionId, is_session_id
+from .states import Direction
+from .value import Value
+from .version import ProtocolVersion
+
+__all__ = ["MessageContext", "make_context"]
+
+_NO_METADATA = FrozenDict()  # one for all: making it takes a fifth of the time of a context
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if type(moment) is datetime and moment.tzinfo is UTC:
+        return moment
+    # Rebuilt: a subclass may have mutable attributes.
+    try:
+        there = moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("in UTC it is not of the years 1 to 9999") from None
+    return datetime.combine(there.date(), there.time(), UTC)
+
+
+StreamName = Annotated[str, StringConstraints(strict=True), AfterValidator(checked_stream_name)]
+
+
+class MessageContext(Value):
+    """The session, direction, time and delivery of a message. The timestamp is aware UTC."""
+
+    session_id: SessionId = Field(repr=False)
+    direction: Direction
+    timestamp: Annotated[AwareDatetime, AfterValidator(_in_utc)] = Field(
+        default_factory=lambda: datetime.now(UTC)
+    )
+    delivery: Delivery | None = None
+    protocol_version: ProtocolVersion | None = None
+    metadata: StringMap = Field(default_factory=lambda: _NO_METADATA, repr=False)
+    stream: StreamName | None = Field(default=None, repr=False)
+    """The stream of the session's log that the message belongs to: 1 to 255 bytes of UTF-8."""
+
+
+_DIRECTIONS: dict[str, Direction] = {each.value: each for each in Direction}
+_DELIVERIES = (StdioDelivery, HttpDelivery, SseDelivery)
+
+
+def make_context(
+    session_id: str, direction: Direction | str, more: Mapping[str, object]
+) -> MessageContext:
+    """Make a context; `more` are its other fields. Raises `ValueError`."""
+    fields = _plain_fields(session_id, direction, more)
+    if fields is not None:
+        return MessageContext.trusted(fields)
+    return MessageContext.model_validate(
+        {"session_id": session_id, "direction": direction} | {**more}
+    )
+
+
+def _plain_fields(
+    session_id: object, direction: object, more: Mapping[str, object]
+) -> dict[str, object] | None:
+    """Return all fields of a context whose parts need no conversion; else None, as when one is bad.
+
+    It takes a fifth of the time that pydantic takes.
+    """
+    if type(session_id) is not str or not is_session_id(session_id):
+        return None
+    if type(direction) is str:
+        direction = _DIRECTIONS.get(direction)
+    if type(direction) is not Direction:
+        return None
+    fields: dict[str, object] = {
+        "session_id": session_id,
+        "direction": direction,
+        "timestamp": None,
+        "delivery": None,
+        "protocol_version": None,
+        "metadata": _NO_METADATA,
+        "stream": None,
+    }
+    for name, value in more.items():
+        if not _is_plain(name, value):
+            return None
+        fields[name] = value
+    if fields["timestamp"] is None:
+        fields["timestamp"] = datetime.now(UTC)
+    return fields
+
+
+def _is_plain(name: str, value: object) -> bool:
+    match name:
+        case "timestamp":
+            return type(value) is datetime and value.tzinfo is UTC
+        case "delivery":
+            return value is None or type(value) in _DELIVERIES
+        case "metadata":
+            return type(value) is FrozenDict and not value
+        case "stream":
+            return value is None or (
+                type(value) is str and value.isascii() and 0 < len(value) < 256
+            )
+        case "protocol_version":
+            return value is None
+        case _:
+            return False
