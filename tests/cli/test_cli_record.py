@@ -51,6 +51,44 @@ def test_the_exit_code_is_the_servers_and_the_session_failed(start: Start) -> No
     assert b"failed (server exited with status 3)" in err
 
 
+def test_stderr_is_recorded_when_asked(start: Start) -> None:
+    """It passes before the summary, which counts its lines."""
+    script = "import os; os.write(2, b'starting\\nready')"
+    proxy = start("record", "--stderr", *server(script))
+    _, err = proxy.communicate()
+    assert err.startswith(b"starting\nreadysessionkeeper: session ")
+    assert b"closed: 2 frames recorded (2 of stderr), 0 bytes forwarded" in err
+
+
+NO_SERVER = "print('total 0\\nREADME.md')"
+
+
+@pytest.mark.parametrize(
+    ("script", "sent", "told"),
+    [
+        (NO_SERVER, b"", b"2 frames recorded (2 odd), 18 bytes forwarded"),
+        (f"{NO_SERVER}; input()", PING, b"3 frames recorded (2 odd), 59 bytes forwarded"),
+    ],
+)
+def test_a_server_that_speaks_no_mcp_is_told(
+    start: Start, script: str, sent: bytes, told: bytes
+) -> None:
+    """One clear line: `ls` is no server, and what it wrote is in the record."""
+    proxy = start("record", *server(script))
+    out, err = proxy.communicate(sent)
+    assert out == b"total 0\nREADME.md\n"
+    assert err.count(b"\n") == 1
+    assert told in err
+    assert err.endswith(b"; the server wrote no JSON-RPC message\n")
+
+
+def test_a_server_that_says_nothing_is_not_called_wrong(start: Start) -> None:
+    """It may have had nothing to say."""
+    proxy = start("record", *server("input()"))
+    _, err = proxy.communicate(PING)
+    assert b"wrote no JSON-RPC message" not in err
+
+
 def test_quiet_says_nothing(start: Start) -> None:
     """With --quiet, stderr is the server's alone."""
     proxy = start("record", "--quiet", *server(ANSWERING, "0"))

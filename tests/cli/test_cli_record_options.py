@@ -22,7 +22,7 @@ USUAL = [
     ["server", "--json", "--store", "x", "--", "y"],
     ["--", "server", "--", "--quiet"],
     ["--", "--strange-name", "-q"],
-    ["-q", "--json", "--", "server"],
+    ["-q", "--json", "--stderr", "--", "server"],
     ["--store", "sqlite:///tape.db", "--", "server"],
     ["--store=sqlite:////var/a b.db", "--require-store", "server"],
     ["--store", "redis://user:secret@host:6379/0?prefix=mine", "--", "server"],

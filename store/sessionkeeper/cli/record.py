@@ -37,6 +37,9 @@ def record(
     tag: Annotated[
         list[str] | None, typer.Option(help="A tag of the session; repeatable.", show_default=False)
     ] = None,
+    stderr: Annotated[
+        bool, typer.Option("--stderr", help="Record what the server writes on stderr, too.")
+    ] = False,
     require_store: Annotated[
         bool,
         typer.Option(
@@ -75,6 +78,7 @@ def record(
         store=store,
         require_store=require_store,
         max_message=_parse(parse_size, max_message, "--max-message"),
+        stderr=stderr,
         name=None if name is None else _parse(parse_name, name, "--name"),
         tags=tuple(_parse(parse_tag, each, "--tag") for each in tag or ()),
         quiet=quiet,

@@ -37,6 +37,8 @@ class RecordOptions(NamedTuple):
     require_store: bool = False
     max_message: int = 64 << 20
     """Bytes."""
+    stderr: bool = False
+    """Whether the server's standard error is recorded, too."""
     name: str | None = None
     tags: tuple[str, ...] = ()
     quiet: bool = False
@@ -71,6 +73,7 @@ def is_web_address(word: str) -> bool:
 _FLAGS = {
     "--require-store": ("require_store", True),
     "--best-effort": ("require_store", False),
+    "--stderr": ("stderr", True),
     "--quiet": ("quiet", True),
     "-q": ("quiet", True),
     "--json": ("as_json", True),

@@ -81,6 +81,7 @@ class _Recording:
                 client_in=0,
                 client_out=1,
                 on_trouble=self._tell,
+                record_stderr=options.stderr,
                 on_traffic_end=late.finish,
                 max_line=options.max_message,
             )

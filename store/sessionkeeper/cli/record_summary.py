@@ -63,7 +63,14 @@ def _as_text(
     elif session_id is not None:
         what = f"session {session_id}"
     count, *odd = frames
+    if report.stderr:
+        odd.append(f"{report.stderr} of stderr")
     beside = f" ({', '.join(odd)})" if odd else ""
     if lost:
         beside += f", {lost} {'line' if lost == 1 else 'lines'} not recorded"
-    return f"{what}: {count} frames recorded{beside}, {passed} bytes forwarded"
+    answered = report.server_to_client
+    if answered.bytes and not answered.messages:
+        hint = "; the server wrote no JSON-RPC message"
+    else:
+        hint = ""
+    return f"{what}: {count} frames recorded{beside}, {passed} bytes forwarded{hint}"

@@ -87,7 +87,7 @@ class Journal:
         self._entries: deque[_Entry] = deque()
         self._waiting: Counter[Direction] = Counter()
         self._missed: dict[Direction, _Missed] = {}
-        self._gaps_of_missed = self._unread = 0
+        self._gaps_of_missed = self._unread = self._dropped_aside = 0
         self._pending = 0
         self._handled = 0
         self._closed = False
@@ -140,7 +140,8 @@ class Journal:
     def unanswered(self) -> int:
         """Return how many requests of the client certainly have no response."""
         # What could not be read may have been a response.
-        unseen = self._unread + self.outcomes[Direction.SERVER_TO_CLIENT][LineOutcome.DROPPED]
+        dropped = self.outcomes[Direction.SERVER_TO_CLIENT][LineOutcome.DROPPED]
+        unseen = self._unread + dropped - self._dropped_aside
         return max(0, self.requests.count(Direction.CLIENT_TO_SERVER) - unseen)
 
     def complain(self, trouble: str) -> None:
@@ -208,6 +209,7 @@ class Journal:
 
     def _drop(self, direction: Direction, line: bytes | Gap, origin: Origin) -> None:
         self.outcomes[direction][LineOutcome.DROPPED] += 1
+        self._dropped_aside += origin.media_type is not None
         size = line.size if isinstance(line, Gap) else len(line)
         before, its_origin = self._missed.get(direction, _Missed(_NOTHING_MISSED, origin))
         gap = Gap(_TOO_SLOW, before.size + size, lines=before.lines + 1)
@@ -222,6 +224,9 @@ class Journal:
         from .heads import count_possible_answers, read_heads  # not before the server has started
 
         from_server = entry.direction is Direction.SERVER_TO_CLIENT
+        if entry.origin.media_type is not None:
+            recorded = await self._record(entry, line)
+            return LineOutcome.ASIDE if recorded is LineOutcome.RECORDED else recorded
         if (isinstance(line, Gap) or entry.origin.oddity is not None) and from_server:
             self._unread += 1
         elif isinstance(line, bytes) and entry.origin.is_message:

@@ -13,6 +13,8 @@ class LineOutcome(enum.StrEnum):
     RECORDED = "recorded"
     ODD = "odd"
     """Recorded, too, but no JSON-RPC message."""
+    ASIDE = "aside"
+    """Recorded, too, but no line of the protocol: of standard error."""
     OVERSIZED = "oversized"
     """Recorded as a gap."""
     NOT_JSON = "not JSON"

@@ -36,6 +36,7 @@ class Notes:
     def __init__(self) -> None:
         self.messages: list[tuple[Direction, bytes]] = []
         self.gaps: list[tuple[Direction, Gap]] = []
+        self.aside: list[tuple[Origin, bytes]] = []
         self.timestamps: list[datetime] = []
         self.endings: list[str | None] = []
         self.pid: int | None = None
@@ -56,6 +57,9 @@ class Notes:
     ) -> None:
         if (waiting := self.hook(message)) is not None:
             await waiting
+        if origin.media_type is not None:
+            self.aside.append((origin, message))
+            return
         try:
             found = json.loads(message)
         except ValueError:
@@ -139,6 +143,7 @@ class Rig:
         max_pending: int = 1 << 26,
         patience: float = 5.0,
         stderr: int | None = subprocess.DEVNULL,
+        record_stderr: bool = False,
         cwd: Path | None = None,
         on_traffic_end: Callable[[], None] | None = None,
     ) -> StdioProxy:
@@ -154,6 +159,7 @@ class Rig:
             client_out=client[1],
             on_trouble=self.troubles.append,
             stderr=stderr,
+            record_stderr=record_stderr,
             cwd=cwd,
             max_line=max_line,
             max_pending=max_pending,

@@ -16,7 +16,7 @@ from ...values.errors import SessionError
 from ...values.kinds import MAX_MESSAGE_BYTES
 from ...values.states import Direction
 from ..journal import Journal
-from .pumps import PumpPair, take_client
+from .pumps import Pumps, take_client, take_stderr
 from .report import Ending, StdioReport, unrecorded
 from .server import CommandNotStarted, Server
 
@@ -52,6 +52,8 @@ class StdioProxy:
     payload, about what could not be recorded, and `on_traffic_end` when all traffic has ended. A
     line of more than `max_line` bytes is recorded as a gap; `max_pending` bytes wait to be recorded
     at most, enough for two such lines unless it is given, and what comes then is dropped.
+    The server's standard error goes to the descriptor `stderr`, or to ours; with `record_stderr` it
+    passes through the proxy, and its lines are recorded as the stream `stderr` of the session.
     `patience`: how many seconds a recorder may make no progress after all traffic has ended. Use a
     proxy on the thread of one loop.
     """
@@ -67,6 +69,7 @@ class StdioProxy:
         env: Mapping[str, str] | None = None,
         cwd: str | os.PathLike[str] | None = None,
         stderr: int | None = None,
+        record_stderr: bool = False,
         max_line: int = MAX_LINE,
         max_pending: int | None = None,
         patience: float = _PATIENCE,
@@ -84,6 +87,7 @@ class StdioProxy:
         self._env = env
         self._cwd = cwd
         self._stderr = stderr
+        self._record_stderr = record_stderr
         self._max_line = max_line
         self._max_pending = max(MAX_PENDING, 2 * max_line) if max_pending is None else max_pending
         self._patience = patience
@@ -163,11 +167,13 @@ class StdioProxy:
         self._loop = asyncio.get_running_loop()
         self._exited = asyncio.Event()
         client = take_client(self._client_in, self._client_out, stack)
+        to_stderr = take_stderr(self._stderr, stack) if self._record_stderr else None
         server = Server(
             self._command,
             env=self._env,
             cwd=self._cwd,
             stderr=self._stderr,
+            pipe_stderr=self._record_stderr,
             on_exit=self._note_exit,
         )
         stack.callback(server.release)
@@ -176,8 +182,13 @@ class StdioProxy:
         )
         stack.callback(self._journal.abandon)
         self._recorder.started(server.pid)
-        self._pumps = PumpPair(
-            client, server, journal=self._journal, max_line=self._max_line, stack=stack
+        self._pumps = Pumps(
+            client,
+            server,
+            to_stderr=to_stderr,
+            journal=self._journal,
+            max_line=self._max_line,
+            stack=stack,
         )
         self._server = server
         stack.callback(self._cancel_timers)
@@ -226,8 +237,7 @@ class StdioProxy:
         A slow client gets everything, unless a signal asked for the end.
         """
         grace = _GRACE if self._deadline is None else _SHORT_GRACE
-        self._pumps.inbound.stop()
-        self._pumps.outbound.finish(within=grace, even_unwritten=self._end_requested)
+        self._pumps.finish(within=grace, even_unwritten=self._end_requested)
         if self._end_requested:
             # A flood can leave a backlog of a minute, and the sender of the signal waits for us.
             self._journal.abandon_after(self._patience_left())

@@ -20,8 +20,8 @@ __all__ = ["Ending", "StdioReport", "Traffic", "exit_status", "unrecorded"]
 
 _SIGNAL_STATUS = 128
 
-_RECORDED = (LineOutcome.RECORDED, LineOutcome.ODD, LineOutcome.OVERSIZED)
-_NO_MESSAGES = (LineOutcome.ODD, LineOutcome.NOT_JSON)
+_RECORDED = (LineOutcome.RECORDED, LineOutcome.ODD, LineOutcome.ASIDE, LineOutcome.OVERSIZED)
+_NO_MESSAGES = (LineOutcome.ODD, LineOutcome.ASIDE, LineOutcome.NOT_JSON)
 _REASONS = {
     LineOutcome.OVERSIZED: "too large, each is a gap in the record",
     LineOutcome.NOT_JSON: "not JSON",
@@ -68,6 +68,8 @@ class StdioReport:
     """Lines that have a frame of their own."""
     odd: int
     """The recorded lines that are no JSON-RPC message, kept byte for byte."""
+    stderr: int
+    """The recorded lines of the server's standard error, which are no messages."""
     oversized: int
     """The recorded lines that were too large: a gap frame stands for each."""
     gaps: int
@@ -110,6 +112,7 @@ class StdioReport:
             server_to_client=traffic[Direction.SERVER_TO_CLIENT],
             recorded=sum(sums[each] for each in _RECORDED),
             odd=sums[LineOutcome.ODD],
+            stderr=sums[LineOutcome.ASIDE],
             oversized=sums[LineOutcome.OVERSIZED],
             gaps=gaps,
             not_json=sums[LineOutcome.NOT_JSON],

@@ -44,7 +44,7 @@ class CommandNotStarted(SessionError):
 class Server:
     """A running server. After its exit, `on_exit` is called on a separate thread.
 
-    `stdin` and `stdout` are our ends of its pipes.
+    `stdin`, `stdout` and, with `pipe_stderr`, `stderr` are our ends of its pipes.
     """
 
     def __init__(
@@ -54,11 +54,18 @@ class Server:
         env: Mapping[str, str] | None,
         cwd: str | os.PathLike[str] | None,
         stderr: int | None,
+        pipe_stderr: bool = False,
         on_exit: Callable[[], None],
     ) -> None:
         reads, to_server = os.pipe()
         from_server, writes = os.pipe()
+        theirs = [reads, writes]
         self.stdin, self.stdout = Sink(to_server, own=True), Source(from_server)
+        self.stderr: Source | None = None
+        if pipe_stderr:
+            errors, stderr = os.pipe()
+            theirs.append(stderr)
+            self.stderr = Source(errors)
         try:
             # What the client left open for the server beyond 0, 1, 2 stays open for it: without
             # close_fds only descriptors somebody made inheritable pass, none of ours.
@@ -79,8 +86,8 @@ class Server:
                 raise CommandNotStarted(command[0], error) from error
             raise
         finally:
-            os.close(reads)
-            os.close(writes)
+            for end in theirs:
+                os.close(end)
         self.pid = self._process.pid
         self._on_exit = on_exit
         self._thread = threading.Thread(
@@ -111,6 +118,8 @@ class Server:
     def _close_pipes(self) -> None:
         self.stdin.close()
         self.stdout.close()
+        if self.stderr is not None:
+            self.stderr.close()
 
     def _wait(self) -> None:
         self.wait()
