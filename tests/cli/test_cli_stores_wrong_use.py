@@ -15,6 +15,9 @@ COMMANDS = [
     ["show", "id"],
     ["tail", "id", "-f"],
     ["stats"],
+    ["grep", "x"],
+    ["problems"],
+    ["runs"],
     ["export"],
     ["end", "id"],
     ["rm", "id"],
@@ -73,7 +76,10 @@ def test_bad_arguments_are_reported_in_one_line(
 
 @pytest.mark.parametrize(
     "command",
-    [*("ls", "show", "tail", "stats", "export", "import", "end", "rm", "purge"), "restore"],
+    [
+        *("ls", "show", "tail", "grep", "problems", "stats", "runs", "export", "import"),
+        *("end", "rm", "purge", "restore"),
+    ],
 )
 def test_each_command_on_a_store_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` shows the arguments, and the error names the command."""

@@ -30,7 +30,10 @@ _OWN = {
     "ls": "inspect",
     "show": "inspect",
     "tail": "inspect",
-    "stats": "inspect",
+    "grep": "grep",
+    "problems": "problems",
+    "stats": "stats",
+    "runs": "runs",
     "export": "export_sessions",
     "import": "import_sessions",
     "copy": "copy",
@@ -46,7 +49,7 @@ _SETTINGS: dict[str, dict[str, object]] = {
     # Options after the server's command belong to the server.
     "record": {"allow_interspersed_args": False, "ignore_unknown_options": False}
 }
-_ID_COMMANDS = frozenset({"show", "tail", "export", "end", "rm"})
+_ID_COMMANDS = frozenset({"show", "tail", "grep", "problems", "stats", "export", "end", "rm"})
 _UNHEARD = logging.NullHandler()
 
 

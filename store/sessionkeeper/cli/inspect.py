@@ -1,10 +1,8 @@
-"""`sessionkeeper ls`, `show`, `tail` and `stats` show what a store contains, and change nothing."""
+"""`sessionkeeper ls`, `show` and `tail` show what a store contains, and change nothing."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -17,7 +15,6 @@ from ..values.message import Frame
 from ..values.query import SessionOrder, SessionQuery
 from ..values.session import Session
 from ..values.states import SessionState
-from ..values.statistics import ServerStatistics
 from .console import interruptible, print_line
 from .frame_text import count_parts, frame_fields, frame_text
 from .stores import (
@@ -30,7 +27,7 @@ from .stores import (
     run_command,
 )
 
-__all__ = ["ls", "show", "stats", "tail"]
+__all__ = ["ls", "show", "tail"]
 
 _PAGE = 1_000
 _WIDE = 260  # an id has at most 128 characters
@@ -87,15 +84,6 @@ def tail(
     -f shows frames that any process writes. Exit code 1 if the session does not exist.
     """
     return run_command(_tail(store, session, lines, follow=follow, as_json=as_json))
-
-
-def stats(store: StoreUrl, as_json: AsJson = False) -> int:
-    """Count the sessions by state, the frames and the bytes of a store.
-
-    For a file, it also shows its size. For a server, it also shows what its settings guarantee
-    for an acknowledged write.
-    """
-    return run_command(_stats(store, as_json=as_json))
 
 
 async def _ls(
@@ -179,57 +167,6 @@ async def _tail(url: str, asked: str, count: int, *, follow: bool, as_json: bool
                 async for frame in watcher:
                     print_frame(frame)
     return 0
-
-
-async def _stats(url: str, *, as_json: bool) -> int:
-    from rich.console import Console
-    from rich.table import Table
-
-    async with open_store(url) as store:
-        found = await store.statistics()
-    numbers: dict[str, int | None] = {
-        "sessions": sum(found.sessions.values()),
-        **{state.value: count for state, count in found.sessions.items()},
-        "frames": found.frames,
-        "odd_frames_added": found.counters.odd_frames_added,
-        "gap_frames_added": found.counters.gap_frames_added,
-        "contents_removed": found.counters.contents_removed,
-        "bytes": found.bytes,
-    }
-    file = {} if found.file is None else dataclasses.asdict(found.file)
-    server = {} if found.server is None else dataclasses.asdict(found.server)
-    if as_json:
-        print_line(json.dumps({**numbers, "file": file, "server": server}))
-        return 0
-    table = Table(show_header=False, box=None)
-    table.add_column()
-    table.add_column(justify="right")
-    counts = {f"file {each}": n for each, n in file.items() if isinstance(n, int)}
-    for name, number in (*numbers.items(), *counts.items()):
-        table.add_row(name.replace("_", " "), "unknown" if number is None else f"{number:,}")
-    Console().print(table)
-    if found.file is not None and found.file.library:
-        print_line(f"SQLite: {found.file.library}")
-        for warning in found.file.warnings:
-            print_line(f"warning: {warning}")
-    if found.server is not None:
-        for line in _server_lines(found.server):
-            print_line(line)
-    return 0
-
-
-def _server_lines(server: ServerStatistics) -> Iterator[str]:
-    limit = f"{server.maxmemory:,} bytes" if server.maxmemory else "no limit"
-    yield f"server: {server.product} {server.version}{', a cluster' if server.cluster else ''}"
-    yield f"buckets: {server.buckets}"
-    yield f"replicas: {server.replicas}"
-    yield f"acknowledged means: {server.acknowledged}"
-    yield f"there again after a kill: {server.durability}"
-    yield f"memory: {limit}, then {server.eviction}"
-    if server.ttl is not None:
-        yield f"sessions are freed: {server.ttl:g} seconds after the last write to them"
-    for warning in server.warnings:
-        yield f"warning: {warning}"
 
 
 def _row(session: Session, *, full: bool) -> tuple[str, ...]:

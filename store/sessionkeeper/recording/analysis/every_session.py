@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import TYPE_CHECKING
 
 from ...values.query import SessionOrder, SessionQuery
@@ -22,7 +22,7 @@ async def every_session(
     *,
     query: SessionQuery | None = None,
     order: SessionOrder = SessionOrder.CREATED,
-) -> AsyncIterator[Session]:
+) -> AsyncGenerator[Session]:
     """Yield the given sessions; or else all that match the query, in this order."""
     if sessions is not None:
         for session in sessions:

@@ -20,8 +20,7 @@ _CODES = {
     -32700: "the server could not parse the request: look at its bytes with --raw",
     -32600: "the server takes the message for no valid request: look at its members",
     -32601: "the server has no such method: compare with the capabilities that it announced",
-    -32602: "the parameters do not fit: compare them with the tool's inputSchema, or the cursor"
-    " and the names with the last list",
+    -32602: "the parameters do not fit: compare them with the last list, and its inputSchema",
     -32603: "the server failed inside: its stderr may say why; record it with --stderr",
     -32002: "there is no such resource: compare the URI with the last resources/list",
     -32001: "the client gave up waiting, or the server did: compare the time with its limit",

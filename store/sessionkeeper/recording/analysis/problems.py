@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ from .walking import Step, walk
 if TYPE_CHECKING:
     from ...interface.atomic_store import AtomicSessionStore
     from ...values.message import Frame
+    from ...values.query import SessionQuery
     from ...values.session import Session
 
 __all__ = ["SLOW", "problems"]
@@ -47,10 +48,11 @@ async def problems(
     store: AtomicSessionStore,
     sessions: Iterable[Session] | None = None,
     *,
+    query: SessionQuery | None = None,
     slow: timedelta = SLOW,
     on_frames: Callable[[int], object] = lambda count: None,
-) -> AsyncIterator[Problem]:
-    """Yield the problems of these sessions, or of all, the last used first.
+) -> AsyncGenerator[Problem]:
+    """Yield the problems of these sessions, or of all that match a query, the last used first.
 
     Those of one session come in the order in which they show in its log. Each log is read once, in
     pages; memory is bounded. A session that is deleted meanwhile is passed over. `on_frames` is
@@ -58,7 +60,8 @@ async def problems(
 
     Not atomic. Raises `StoreUnavailable`, `StoreClosed`.
     """
-    async for session in every_session(store, sessions, order=SessionOrder.LAST_ACTIVITY):
+    order = SessionOrder.LAST_ACTIVITY
+    async for session in every_session(store, sessions, query=query, order=order):
         try:
             async for problem in _session_problems(store, session, slow, on_frames):
                 yield problem
@@ -71,7 +74,7 @@ async def _session_problems(
     session: Session,
     slow: timedelta,
     on_frames: Callable[[int], object],
-) -> AsyncIterator[Problem]:
+) -> AsyncGenerator[Problem]:
     finder = _Finder(session, slow)
     for problem in finder.of_session():
         yield problem

@@ -6,7 +6,7 @@ common is who the client is, and when.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,7 +53,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Run of {len(self.sessions)} sessions, {self.started:%Y-%m-%d %H:%M:%S}>"
 
 
-async def runs(store: AtomicSessionStore, query: SessionQuery | None = None) -> AsyncIterator[Run]:
+async def runs(store: AtomicSessionStore, query: SessionQuery | None = None) -> AsyncGenerator[Run]:
     """Yield the runs of a store, the newest first.
 
     One run has one client: the same name, version and principal and, where they are known, the same

@@ -6,7 +6,7 @@ A text with "é" is found whether it was sent as such or as \\u00e9.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
@@ -118,7 +118,7 @@ class SearchPattern:
 
 async def search(
     store: AtomicSessionStore, session_id: str, pattern: SearchPattern
-) -> AsyncIterator[SearchMatch]:
+) -> AsyncGenerator[SearchMatch]:
     """Yield the frames of a session in which a pattern is found, in order.
 
     The log is read in pages; memory is bounded. Raises `SessionNotFound`, also if the session is

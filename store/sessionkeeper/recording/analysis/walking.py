@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from .pairing import OpenCall, Pairing, PairingOddity
@@ -29,7 +29,7 @@ class Step(NamedTuple):
 
 async def read_log(
     store: AtomicSessionStore, session: Session, *, containing: Sequence[bytes] | None = None
-) -> AsyncIterator[list[Frame]]:
+) -> AsyncGenerator[list[Frame]]:
     """Yield the frames of a session in pages: fewer at a time, the larger they are.
 
     With `containing`, only those with at least one of these byte strings, or more than those.
@@ -55,7 +55,7 @@ async def walk(
     *,
     on_oddity: Callable[[PairingOddity], object] | None = None,
     on_frames: Callable[[int], object] = lambda count: None,
-) -> AsyncIterator[Step]:
+) -> AsyncGenerator[Step]:
     """Yield every frame of a session with its calls, and last those without an answer.
 
     Those are over, too, but for the `OPEN` ones of a live session. `on_oddity` is called before the
