@@ -21,6 +21,7 @@ __all__ = [
     "checked_envelopes",
     "checked_ids",
     "checked_incarnation",
+    "checked_needles",
     "checked_new",
     "checked_order",
     "checked_past",
@@ -37,6 +38,8 @@ __all__ = [
 T = TypeVar("T")
 
 _LONGEST_CURSOR = 18
+_MAX_NEEDLES = 16
+_LONGEST_NEEDLE = 1024
 _INCARNATION_DIGITS = 16
 _HEX = frozenset("0123456789abcdef")
 _FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
@@ -131,6 +134,24 @@ def checked_count(name: str, value: int, *, minimum: int, maximum: int | None = 
 def checked_seqs(seqs: Iterable[int]) -> list[int]:
     """Return numbers of frames in order, each once. Raises `TypeError`, `ValueError` below 1."""
     return sorted({checked_count("a number of a frame", seq, minimum=1) for seq in _several(seqs)})
+
+
+def checked_needles(needles: Iterable[bytes], others: bool) -> tuple[bytes, ...]:
+    """Return the byte strings to search for; none, if there are `others` to find.
+
+    Raises `TypeError`, `ValueError` for too many or too long ones.
+    """
+    if type(others) is not bool:
+        raise TypeError(f"non_messages is a bool, not {type(others).__name__}")
+    checked = tuple(_several(needles))
+    if not 1 - others <= len(checked) <= _MAX_NEEDLES:
+        raise ValueError(f"a search is for 1 to {_MAX_NEEDLES} byte strings")
+    for needle in checked:
+        if type(needle) is not bytes:
+            raise TypeError(f"what is searched for is bytes, not {type(needle).__name__}")
+        if not 1 <= len(needle) <= _LONGEST_NEEDLE:
+            raise ValueError(f"what is searched for has 1 to {_LONGEST_NEEDLE:,} bytes")
+    return checked
 
 
 def checked_text(name: str, value: str) -> str:

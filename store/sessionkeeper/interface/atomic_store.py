@@ -12,13 +12,16 @@ from soleowner import ActorStatistics, Observer
 from ..values.events import Listener
 from ..values.guarantees import Guarantees
 from ..values.message import Frame, MessageEnvelope
-from ..values.query import SessionOrder, SessionPage, SessionQuery
+from ..values.query import FrameSearch, SessionOrder, SessionPage, SessionQuery, WantedFrames
 from ..values.session import Session
 from ..values.statistics import StoreStatistics
+from .arguments import checked_count, checked_needles
 from .frame_watcher import FrameWatcher
 from .session_store import SessionStore
 
 __all__ = ["AtomicSessionStore", "Change"]
+
+_SEARCHED_AT_ONCE = 1_000
 
 Change: TypeAlias = Callable[[Session], Session]
 """A pure, quick function from the current session to the one to store."""
@@ -168,6 +171,43 @@ class AtomicSessionStore(SessionStore):
         what is returned, not on the length of the log. Raises `SessionNotFound`, `ValueError`.
         Atomic.
         """
+
+    async def search_frames(
+        self,
+        session_id: str,
+        /,
+        *,
+        containing: Sequence[bytes],
+        non_messages: bool = False,
+        after: int = 0,
+        limit: int = 1000,
+        incarnation: str | None = None,
+    ) -> FrameSearch:
+        """Find the frames numbered above `after` that hold at least one of these byte strings.
+
+        They are searched for in the bytes of the message, as they are: an escape in JSON is another
+        string. With `non_messages`, every frame that is no JSON-RPC message is found, too, whatever
+        it holds. A call searches a bounded part of the log and returns at most `limit` frames, in
+        order; `FrameSearch` tells where to go on. With `incarnation`, a session of that id with
+        another one does not exist.
+
+        A byte string has 1 to 1,024 bytes, and there are at most 16. Raises `SessionNotFound`,
+        `TypeError`, `ValueError`. Atomic: a call searches the log of one moment.
+        """
+        wanted = WantedFrames(checked_needles(containing, non_messages), non_messages)
+        checked_count("limit", limit, minimum=1)
+        frames = await self.read_frames(
+            session_id, after=after, limit=_SEARCHED_AT_ONCE, incarnation=incarnation
+        )
+        found = [
+            frame
+            for frame in frames
+            if wanted.accepts(frame.envelope.message, is_message=frame.envelope.is_message)
+        ]
+        if len(found) > limit:
+            return FrameSearch(tuple(found[:limit]), found[limit - 1].seq, False)
+        is_complete = len(frames) < _SEARCHED_AT_ONCE
+        return FrameSearch(tuple(found), frames[-1].seq if frames else after, is_complete)
 
     @abstractmethod
     async def count_frames(self, session_id: str, /, *, stream: str | None = None) -> int:

@@ -14,6 +14,7 @@ from .frame_commands import (
     ReadFrames,
     ReadNewFrames,
     RemoveFrames,
+    SearchFrames,
     TrimFrames,
 )
 from .principal_commands import CountOwnSessions, ListOwnSessions, Scoped
@@ -61,6 +62,7 @@ __all__ = [
     "ReadFrames",
     "ReadNewFrames",
     "RemoveFrames",
+    "SearchFrames",
     "TrimFrames",
     # a principal's
     "CountOwnSessions",

@@ -14,6 +14,7 @@ import msgspec
 from ..interface.atomic_store import Change
 from ..interface.frame_watcher import REMOVED, Proof, is_replaced
 from ..values.errors import LogReplaced
+from ..values.query import WantedFrames
 from . import frame_rules as log_rules
 from . import session_rules as rules
 from .change import apply_change, store_change
@@ -33,6 +34,8 @@ __all__ = [
     "CountFrames",
     "DeleteFrames",
     "ReadFrames",
+    "SearchFrames",
+    "SearchedRecords",
 ]
 
 
@@ -96,6 +99,33 @@ class ReadFrames(OneSession[NumberedRecords], frozen=True, gc=False):
                 first = last - self.limit + 1
             count = self.limit
         return range(first, first + count), tables.read(row, first, count)
+
+
+class SearchedRecords(msgspec.Struct, frozen=True, gc=False):
+    """What a search found."""
+
+    numbers: Sequence[int]
+    records: Sequence[FrameRecord]
+    scanned_to: int
+    is_complete: bool
+
+
+class SearchFrames(OneSession[SearchedRecords], frozen=True, gc=False):
+    read_only: ClassVar[bool] = True
+    wanted: WantedFrames
+    after: int
+    limit: int
+    incarnation: str | None = None
+    """That the session must have; None for any."""
+
+    def apply(self, tables: Tables, /) -> SearchedRecords:
+        row = rules.require(tables, self.session_id)
+        rules.check_incarnation(row, self.incarnation)
+        first, last = max(self.after, row.last_seq - row.frame_count) + 1, row.last_seq
+        if first > last:
+            return SearchedRecords((), (), max(self.after, last), True)
+        (numbers, records), to = tables.search(row, self.wanted, first, last, self.limit)
+        return SearchedRecords(numbers, records, to, to == last)
 
 
 class CountFrames(OneSession[int], frozen=True, gc=False):

@@ -23,6 +23,7 @@ from ..values.oddities import GAP, JSON, REMOVED
 from ..values.states import Direction
 
 __all__ = [
+    "KIND_HEADERS",
     "REMOVED_DETAIL",
     "STREAM_HEADERS",
     "FrameRecord",
@@ -39,7 +40,8 @@ __all__ = [
 
 # What MessagePack begins tuples of four, five and six with.
 _STREAM_HEADER, _KIND_HEADER, _BOTH_HEADER = 0x94, 0x95, 0x96
-_KIND_HEADERS = (_KIND_HEADER, _BOTH_HEADER)
+KIND_HEADERS = (_KIND_HEADER, _BOTH_HEADER)
+"""The first bytes of the details of what is no message."""
 STREAM_HEADERS = (_STREAM_HEADER, _BOTH_HEADER)
 """The first bytes of the details that name a stream."""
 
@@ -121,7 +123,7 @@ def unpack(session_id: str, record: FrameRecord) -> MessageEnvelope:
 def is_message(record: FrameRecord) -> bool:
     """Whether a record is a JSON-RPC message, or a batch of them."""
     detail = record.detail
-    return detail is None or detail[0] not in _KIND_HEADERS
+    return detail is None or detail[0] not in KIND_HEADERS
 
 
 def names_stream(record: FrameRecord) -> bool:
@@ -168,7 +170,7 @@ def count_odd(records: Sequence[FrameRecord]) -> tuple[int, int]:
     odd = gaps = 0
     for record in records:
         # Every append asks this of every record.
-        if record.detail is not None and record.detail[0] in _KIND_HEADERS:
+        if record.detail is not None and record.detail[0] in KIND_HEADERS:
             _, _, _, (media_type, oddity), _ = _unpack_detail(record.detail)
             if oddity is not None:
                 gaps += media_type == GAP

@@ -13,15 +13,22 @@ from contextvars import Context
 from ..values.clock import Clock
 from ..values.events import SessionEventKind
 from ..values.limits import StoreLimits
+from ..values.query import WantedFrames
 from ..values.session import Session
 from ..values.states import SessionState
 from ..values.statistics import FileStatistics
 from .counters import StoreCounters
-from .frame_record import FrameRecord, NumberedRecords
+from .frame_record import FrameRecord, NumberedRecords, is_message
 from .newest_first import Place
 from .session_row import SessionRow
 
-__all__ = ["Tables"]
+__all__ = ["MAX_SEARCHED", "MAX_SEARCHED_BYTES", "Tables"]
+
+MAX_SEARCHED = 8_192
+"""Frames that a search looks at in one step."""
+MAX_SEARCHED_BYTES = 8 * 1024 * 1024
+"""Bytes after which it looks at no further frame."""
+_READ_AT_ONCE = 128
 
 
 class Tables(ABC):
@@ -121,6 +128,29 @@ class Tables(ABC):
         With `newest` the last ones. `first` is the log's first number, or a later one; the work is
         in proportion to what is returned.
         """
+
+    def search(
+        self, row: SessionRow, wanted: WantedFrames, first: int, last: int, limit: int, /
+    ) -> tuple[NumberedRecords, int]:
+        """Search the records from number `first` to `last`, all of which exist.
+
+        Returns at most `limit` of those that are wanted, in order, and the number up to which was
+        searched: a bounded part, but at least one record.
+        """
+        numbers: list[int] = []
+        found: list[FrameRecord] = []
+        searched = 0
+        last = min(last, first + MAX_SEARCHED - 1)
+        for start in range(first, last + 1, _READ_AT_ONCE):
+            records = self.read(row, start, min(_READ_AT_ONCE, last + 1 - start))
+            for seq, record in enumerate(records, start):
+                searched += len(record.message)
+                if wanted.accepts(record.message, is_message=is_message(record)):
+                    numbers.append(seq)
+                    found.append(record)
+                if len(found) == limit or searched >= MAX_SEARCHED_BYTES:
+                    return (numbers, found), seq
+        return (numbers, found), last
 
     @abstractmethod
     def count_stream(self, row: SessionRow, stream: str, /) -> int:

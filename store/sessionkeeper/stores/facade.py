@@ -18,6 +18,7 @@ from ..interface.arguments import (
     checked_envelopes,
     checked_ids,
     checked_incarnation,
+    checked_needles,
     checked_order,
     checked_past,
     checked_seconds,
@@ -54,6 +55,7 @@ from ..operations import (
     ReadNewFrames,
     ReadStatistics,
     RemoveFrames,
+    SearchFrames,
     TouchSession,
     TrimFrames,
     UpdateSession,
@@ -64,7 +66,7 @@ from ..operations.frame_record import FrameRecord, pack, unpack
 from ..values.events import Listener
 from ..values.ids import checked_id, new_incarnation
 from ..values.message import Frame, MessageEnvelope
-from ..values.query import SessionOrder, SessionPage, SessionQuery
+from ..values.query import FrameSearch, SessionOrder, SessionPage, SessionQuery, WantedFrames
 from ..values.session import Session
 from ..values.statistics import ServerStatistics, StoreStatistics
 
@@ -199,6 +201,26 @@ class CommandStore(AtomicSessionStore):
         )
         frames = _frames(session_id, *await self._run(command))
         return frames[::-1] if reverse else frames
+
+    async def search_frames(
+        self,
+        session_id: str,
+        /,
+        *,
+        containing: Sequence[bytes],
+        non_messages: bool = False,
+        after: int = 0,
+        limit: int = 1000,
+        incarnation: str | None = None,
+    ) -> FrameSearch:
+        session_id = checked_id(session_id)
+        wanted = WantedFrames(checked_needles(containing, non_messages), non_messages)
+        checked_count("after", after, minimum=0)
+        checked_count("limit", limit, minimum=1)
+        command = SearchFrames(session_id, wanted, after, limit, checked_incarnation(incarnation))
+        found = await self._run(command)
+        frames = _frames(session_id, found.numbers, found.records)
+        return FrameSearch(tuple(frames), found.scanned_to, found.is_complete)
 
     async def count_frames(self, session_id: str, /, *, stream: str | None = None) -> int:
         return await self._run(CountFrames(checked_id(session_id), checked_stream(stream)))

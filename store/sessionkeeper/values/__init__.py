@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .limits import FramesFull, SessionsFull, StoreLimits
     from .message import Frame, MessageEnvelope
     from .message_context import MessageContext
-    from .query import SessionOrder, SessionPage, SessionQuery
+    from .query import FrameSearch, SessionOrder, SessionPage, SessionQuery
     from .session import Session
     from .states import Direction, SessionState, SessionStatus, TransportType
     from .statistics import Counters, FileStatistics, ServerStatistics, StoreStatistics
@@ -69,6 +69,7 @@ __all__ = [
     # messages
     "Delivery",
     "Frame",
+    "FrameSearch",
     "Gap",
     "HttpDelivery",
     "MessageContext",
@@ -157,7 +158,7 @@ _NAMES = {
     "limits": ("FramesFull", "SessionsFull", "StoreLimits"),
     "message": ("Frame", "MessageEnvelope"),
     "message_context": ("MessageContext",),
-    "query": ("SessionOrder", "SessionPage", "SessionQuery"),
+    "query": ("FrameSearch", "SessionOrder", "SessionPage", "SessionQuery"),
     "session": ("Session",),
     "states": ("Direction", "SessionState", "SessionStatus", "TransportType"),
     "statistics": ("Counters", "FileStatistics", "ServerStatistics", "StoreStatistics"),

@@ -1,4 +1,4 @@
-"""A query for sessions, and a page of its results."""
+"""A query for sessions, a page of its results, and the frames that a search found."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BeforeValidator, Field
 
+from .message import Frame
 from .session import Session, Tag, Text, not_one_string
 from .states import SessionState, SessionStatus, TransportType
 from .value import Value
 
-__all__ = ["SessionOrder", "SessionPage", "SessionQuery"]
+__all__ = ["FrameSearch", "SessionOrder", "SessionPage", "SessionQuery", "WantedFrames"]
 
 
 class SessionOrder(StrEnum):
@@ -69,3 +70,31 @@ class SessionPage:
     cursor: str | None
     """The start of the next page; None if there is none. A page may be short, even empty, without
     being the last: a store examines a bounded number of sessions for each page."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFrames:
+    """Which frames a search finds."""
+
+    containing: tuple[bytes, ...]
+    """At least one of these byte strings."""
+    non_messages: bool
+    """Also every frame that is no message."""
+
+    def accepts(self, message: bytes, *, is_message: bool) -> bool:
+        """Return whether a frame with these bytes is wanted."""
+        if self.non_messages and not is_message:
+            return True
+        return any(each in message for each in self.containing)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSearch:
+    """The frames that a search of a log found, in order, all of one moment."""
+
+    frames: tuple[Frame, ...]
+    scanned_to: int
+    """The number up to which the log was searched: `after` of the next call."""
+    is_complete: bool
+    """Whether the log ended there. If not, there may be no frames: a store searches a bounded part
+    of the log at a time."""

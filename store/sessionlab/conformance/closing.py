@@ -39,6 +39,7 @@ def everything(store: AtomicSessionStore) -> dict[str, Callable[[], Coroutine[An
         "archive_session": lambda: store.archive_session(session, expected_last_seq=0),
         "add_frames": lambda: store.add_frames("a", [note()]),
         "read_frames": lambda: store.read_frames("a"),
+        "search_frames": lambda: store.search_frames("a", containing=[b"x"]),
         "trim_frames": lambda: store.trim_frames("a", up_to=1),
         "remove_frames": lambda: store.remove_frames("a", [1]),
         "expire_sessions": lambda: store.expire_sessions(idle=0),

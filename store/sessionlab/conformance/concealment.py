@@ -88,6 +88,8 @@ PROBES: dict[str, Probe] = {
     "read_frames, after": lambda v, key, _: v.read_frames(key, after=99, newest=True),
     "read_frames, before": lambda v, key, _: v.read_frames(key, before=2, reverse=True),
     "read_frames, stream": lambda v, key, _: v.read_frames(key, stream="x"),
+    "search_frames": lambda v, key, _: v.search_frames(key, containing=[b"x"]),
+    "search_frames, after": lambda v, key, _: v.search_frames(key, containing=[b"x"], after=99),
     "count_frames, stream": lambda v, key, _: v.count_frames(key, stream="x"),
     "trim_frames": lambda v, key, _: v.trim_frames(key, up_to=9),
     "remove_frames": lambda v, key, _: v.remove_frames(key, [1]),

@@ -94,6 +94,14 @@ MORE: dict[str, list[tuple[Call, list[Any]]]] = {
         (lambda s, x: s.read_frames("a", before=x), [0, *NUMBERS]),
         (lambda s, x: s.read_frames("a", limit=x), [None, 0, *NUMBERS]),
     ],
+    "search_frames": [
+        (lambda s, x: s.search_frames(x, containing=[b"x"]), IDS),
+        (lambda s, x: s.search_frames("a", containing=x), [*SEQUENCES, [], [b""], ["x"], [5]]),
+        (lambda s, x: s.search_frames("a", containing=[b"x" * x]), [1_025]),
+        (lambda s, x: s.search_frames("a", containing=[b"x"], after=x), [None, *NUMBERS]),
+        (lambda s, x: s.search_frames("a", containing=[b"x"], limit=x), [None, 0, *NUMBERS]),
+        (lambda s, x: s.search_frames("a", containing=[], non_messages=x), [None, 1, "yes"]),
+    ],
     "trim_frames": [
         (lambda s, x: s.trim_frames(x, up_to=1), IDS),
         (lambda s, x: s.trim_frames("a", up_to=x), [None, *NUMBERS]),

@@ -146,6 +146,18 @@ class IncarnationsConformance(AtomicStoreKit):
         assert await store.get_frames("a") == held, "the later session lost content"
         assert await store.remove_frames("a", [1], incarnation=now.incarnation) == 1
 
+    @needs("search_frames")
+    async def test_a_search_is_of_one_incarnation(self, store: AtomicSessionStore) -> None:
+        """`search_frames(…, incarnation=…)`: `SessionNotFound` if the session has another one."""
+        old = await store.create_session(new())
+        await store.add_frame(note(1))
+        found = await store.search_frames("a", containing=[b"{"], incarnation=old.incarnation)
+        assert len(found.frames) == 1
+        await store.delete_session("a")
+        await store.create_session(new())
+        with pytest.raises(SessionNotFound):
+            await store.search_frames("a", containing=[b"{"], incarnation=old.incarnation)
+
     @needs("read_frames", "watch_frames")
     async def test_what_is_no_incarnation_is_refused_at_the_call(
         self, store: AtomicSessionStore

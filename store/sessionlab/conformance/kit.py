@@ -27,7 +27,7 @@ REFUSABLE = frozenset(
         *("get_sessions_batch", "update_sessions_batch"),
         *("modify_session", "get_or_create_session", "touch_session", "archive_session"),
         "put_session",
-        *("add_frames", SEVERAL, "read_frames", "trim_frames", "remove_frames"),
+        *("add_frames", SEVERAL, "read_frames", "search_frames", "trim_frames", "remove_frames"),
         *("find_sessions", "expire_sessions", "purge_sessions", "watch_frames"),
         *("statistics", "subscribe", "for_principal"),
         *("limits", "clock", BACKUPS),

@@ -40,6 +40,7 @@ REACHES: dict[str, Callable[[AtomicSessionStore, str, Session], Coroutine[Any, A
     "touch_session": lambda v, key, mine: v.touch_session(key),
     "add_frames": lambda v, key, mine: v.add_frames(key, [note(9, key)]),
     "read_frames": lambda v, key, mine: v.read_frames(key),
+    "search_frames": lambda v, key, mine: v.search_frames(key, containing=[b"x"]),
     "trim_frames": lambda v, key, mine: v.trim_frames(key, up_to=9),
     "remove_frames": lambda v, key, mine: v.remove_frames(key, [1]),
     "watch_frames": lambda v, key, mine: anext(v.watch_frames(key)),

@@ -34,6 +34,7 @@ CALLS: dict[str, Callable[[AtomicSessionStore], Any]] = {
     "add_frames": lambda s: s.add_frames("a", [note()]),
     SEVERAL: lambda s: s.add_frames("a", [note(1), note(2)]),
     "read_frames": lambda s: s.read_frames("a"),
+    "search_frames": lambda s: s.search_frames("a", containing=[b"x"]),
     "trim_frames": lambda s: s.trim_frames("a", up_to=1),
     "remove_frames": lambda s: s.remove_frames("a", [1]),
     "find_sessions": lambda s: s.find_sessions(SessionQuery()),

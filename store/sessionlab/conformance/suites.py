@@ -29,6 +29,7 @@ from .refusals import RefusalsConformance
 from .removed_frames import RemovedFramesConformance
 from .removing import RemovingConformance, TrimmingConformance
 from .replaced_logs import ReplacedLogsConformance
+from .searching import SearchingConformance
 from .sessions import SessionsConformance
 from .streams import StreamsConformance
 from .sweeping import SweepingConformance
@@ -65,6 +66,7 @@ class AtomicSessionStoreConformance(
     ArchivingConformance,
     AppendingConformance,
     ReadingConformance,
+    SearchingConformance,
     StreamsConformance,
     RacingConformance,
     IncarnationsConformance,

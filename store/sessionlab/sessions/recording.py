@@ -21,7 +21,7 @@ from sessionkeeper.interface.session_store import SessionStore
 from sessionkeeper.values.events import Listener
 from sessionkeeper.values.guarantees import Atomicity, Guarantees
 from sessionkeeper.values.message import Frame, MessageEnvelope
-from sessionkeeper.values.query import SessionOrder, SessionPage, SessionQuery
+from sessionkeeper.values.query import FrameSearch, SessionOrder, SessionPage, SessionQuery
 from sessionkeeper.values.session import Session
 from sessionkeeper.values.statistics import StoreStatistics
 
@@ -43,8 +43,8 @@ class RecordingStore(AtomicSessionStore):
     their true order; use it on one loop. What the inner store refuses, it refuses. The history
     holds payloads.
 
-    Not recorded: `statistics`, `subscribe`, opening and closing. Refused: `for_principal`, since
-    what is done through a view would be missing.
+    Not recorded: `search_frames`, `statistics`, `subscribe`, opening and closing. Refused:
+    `for_principal`, since what is done through a view would be missing.
     """
 
     def __init__(
@@ -291,6 +291,26 @@ class RecordingStore(AtomicSessionStore):
             incarnation=incarnation,
         )
         return await self._run(call, reply)
+
+    async def search_frames(
+        self,
+        session_id: str,
+        /,
+        *,
+        containing: Sequence[bytes],
+        non_messages: bool = False,
+        after: int = 0,
+        limit: int = 1000,
+        incarnation: str | None = None,
+    ) -> FrameSearch:
+        return await self._atomic("search_frames").search_frames(
+            session_id,
+            containing=containing,
+            non_messages=non_messages,
+            after=after,
+            limit=limit,
+            incarnation=incarnation,
+        )
 
     async def trim_frames(
         self, session_id: str, /, *, up_to: int, incarnation: str | None = None

@@ -72,6 +72,8 @@ async def test_every_method_is_recorded_and_answers_as_before(store: RecordingSt
     assert numbers == range(2, 4)
     assert len(await store.get_frames("a")) == 3
     assert [frame.seq for frame in await store.read_frames("a", after=1)] == [2, 3]
+    found = await store.search_frames("a", containing=[b"{"], after=1)
+    assert [frame.seq for frame in found.frames] == [2, 3]
     assert await store.count_frames("a") == 3
     assert await store.read_frames("a", stream="x") == []
     assert await store.count_frames("a", stream="x") == 0
@@ -104,7 +106,7 @@ async def test_every_method_is_recorded_and_answers_as_before(store: RecordingSt
     history = store.history()
     public = {name for name in vars(SessionStore) | vars(AtomicSessionStore) if name[0] != "_"}
     unrecorded = {"guarantees", "open", "is_open", "aclose", "statistics", "subscribe"}
-    unrecorded |= {"for_principal", "mailbox", "observe"}
+    unrecorded |= {"for_principal", "mailbox", "observe", "search_frames"}
     assert {each.name for each in history.operations} == public - unrecorded
     assert all(each.outcome is Outcome.OK for each in history.operations)
     assert check(history, SessionStoreModel()).verdict is Verdict.OK

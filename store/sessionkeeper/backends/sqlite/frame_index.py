@@ -31,10 +31,10 @@ _ITS_FRAME = "frames.key = entry.key AND frames.session = entry.session AND fram
 _ADD = "INSERT INTO new_frame_keys (session, seq, key) VALUES (?, ?, ?)"
 _READ = {
     level: f"SELECT %s FROM {level} AS entry CROSS JOIN frames ON {_ITS_FRAME}"  # noqa: S608 - our tables
-    " WHERE entry.session = ? AND entry.seq BETWEEN ? AND ? ORDER BY entry.seq"
+    " WHERE entry.session = ? AND entry.seq BETWEEN ? AND ? %s ORDER BY entry.seq"
     for level in LEVELS
 }
-_SIZE = {level: _READ[level] % "sum(length(message)), count(*)" for level in LEVELS}
+_SIZE = {level: _READ[level] % ("sum(length(message)), count(*)", "") for level in LEVELS}
 _REMOVE = {
     level: (
         "DELETE FROM frames WHERE session = :session"  # noqa: S608 - our tables
@@ -92,8 +92,30 @@ class FrameIndex:
         """Return these columns of the frames from number `first` to `last`, in order."""
         found: list[Any] = []
         for level in LEVELS:
-            found += self._execute(_READ[level] % columns, (session, first, last)).fetchall()
+            found += self._execute(_READ[level] % (columns, ""), (session, first, last)).fetchall()
             if len(found) > last - first:
+                break
+        return found
+
+    def search(
+        self,
+        columns: str,
+        session: int,
+        first: int,
+        last: int,
+        *,
+        condition: tuple[str, Sequence[object]],
+        limit: int,
+    ) -> list[Any]:
+        """Return the number and these columns of at most `limit` frames that fit, in order."""
+        found: list[Any] = []
+        sql, parameters = condition
+        for level in LEVELS:
+            select = _READ[level] % (f"entry.seq, {columns}", f"AND {sql}")
+            bounds = (session, first, last)
+            left = limit - len(found)
+            found += self._execute(f"{select} LIMIT ?", (*bounds, *parameters, left)).fetchall()
+            if len(found) >= limit:
                 break
         return found
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from ...operations.frame_record import FrameRecord, NumberedRecords, stream_of
+from ...operations.frame_record import FrameRecord, NumberedRecords, is_message, stream_of
+from ...operations.tables import MAX_SEARCHED, MAX_SEARCHED_BYTES
+from ...values.query import WantedFrames
 from .codec import FRAME_COLUMNS, Columns, SQLiteRow, frame_columns, read_frame
 from .errors import corruption_error
 from .frame_index import FrameIndex
+from .frame_search import condition_for
 from .schema import PAGE_BYTES
 from .stream_index import read_stream_name
 
@@ -20,6 +23,9 @@ COLLECTED_AT_ONCE = 500
 """Frames with a tombstone that are deleted at a time, between batches."""
 FEW_AT_ONCE = 32
 """Both, where the disk is nearly full: each may change a page of its own."""
+
+_SMALL = 2_048
+"""Bytes of a frame, on average, that is not measured before it is searched."""
 
 _INSERT = f"INSERT INTO frames (key, session, seq, {FRAME_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
 _LAST = "SELECT coalesce(max(key), 0) FROM frames"
@@ -112,6 +118,41 @@ class FrameTable:
         if any(read_stream_name(record.detail) != stream for record in records):
             raise corruption_error("a stream with a frame of another one")
         return [seq for seq, *_ in found], records
+
+    def search(
+        self, row: SQLiteRow, wanted: WantedFrames, first: int, last: int, limit: int
+    ) -> tuple[NumberedRecords, int]:
+        """Return what is wanted of the frames from number `first` to `last`, as `Tables` says.
+
+        Raises `sqlite3.DatabaseError`.
+        """
+        self._flush_row(row)
+        last = self._end_of_search(row, first, last)
+        columns = self._index.search(
+            FRAME_COLUMNS, row.number, first, last, condition=condition_for(wanted), limit=limit
+        )
+        found = [(each[0], read_frame(each[1:])) for each in columns]
+        to = last if len(found) < limit else found[-1][0]
+        # The condition finds all that are wanted, and perhaps some more.
+        found = [
+            each
+            for each in found
+            if wanted.accepts(each[1].message, is_message=is_message(each[1]))
+        ]
+        return ([seq for seq, _ in found], [record for _, record in found]), to
+
+    def _end_of_search(self, row: SQLiteRow, first: int, last: int) -> int:
+        last = min(last, first + MAX_SEARCHED - 1)
+        # Where frames are small, a step is bounded by their number. Measuring takes half as long
+        # as searching them.
+        if row.byte_count <= max(MAX_SEARCHED_BYTES, row.frame_count * _SMALL):
+            return last
+        while first < last:
+            size, _ = self._index.measure(row.number, first, last)
+            if size <= MAX_SEARCHED_BYTES:
+                break
+            last = first + (last - first) // 2
+        return last
 
     def count_stream(self, row: SQLiteRow, stream: str) -> int:
         """Count the entries of a stream whose frames are in the log; O(entries)."""

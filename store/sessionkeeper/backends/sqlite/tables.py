@@ -22,6 +22,7 @@ from ...values.clock import Clock
 from ...values.events import SessionEvent, SessionEventKind
 from ...values.ids import is_session_id
 from ...values.limits import StoreLimits
+from ...values.query import WantedFrames
 from ...values.session import Session
 from ...values.states import SessionState
 from ...values.statistics import FileStatistics
@@ -272,6 +273,12 @@ class SQLiteTables(Tables):
     ) -> NumberedRecords:
         """Read the records of a stream; O(what is returned)."""
         return self.frames.read_stream(_ours(row), stream, first, last, limit, newest=newest)
+
+    def search(
+        self, row: SessionRow, wanted: WantedFrames, first: int, last: int, limit: int, /
+    ) -> tuple[NumberedRecords, int]:
+        """Search in the file; only what is found is brought here."""
+        return self.frames.search(_ours(row), wanted, first, last, limit)
 
     def count_stream(self, row: SessionRow, stream: str, /) -> int:
         """Count in the index; O(records of the stream)."""

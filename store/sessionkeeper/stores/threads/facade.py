@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from ...interface.atomic_store import AtomicSessionStore, Change
 from ...values.guarantees import Guarantees
 from ...values.message import Frame, MessageEnvelope
-from ...values.query import SessionOrder, SessionPage, SessionQuery
+from ...values.query import FrameSearch, SessionOrder, SessionPage, SessionQuery
 from ...values.session import Session
 from ...values.statistics import StoreStatistics
 from .bridge import ThreadBridge, run_coroutine
@@ -170,6 +170,28 @@ class ThreadSafeSessionStore:
                 newest=newest,
                 reverse=reverse,
                 stream=stream,
+                incarnation=incarnation,
+            )
+        )
+
+    def search_frames(
+        self,
+        session_id: str,
+        /,
+        *,
+        containing: Sequence[bytes],
+        non_messages: bool = False,
+        after: int = 0,
+        limit: int = 1000,
+        incarnation: str | None = None,
+    ) -> FrameSearch:
+        return self._do(
+            self._facade.search_frames(
+                session_id,
+                containing=containing,
+                non_messages=non_messages,
+                after=after,
+                limit=limit,
                 incarnation=incarnation,
             )
         )

@@ -38,7 +38,8 @@ _SHOWN = 8
 
 
 class SessionStoreModel(Model[ModelState]):
-    """All methods of `SessionStore` and `AtomicSessionStore` but `watch_frames`, `statistics`.
+    """All methods of `SessionStore` and `AtomicSessionStore` but `watch_frames`, `search_frames`
+    and `statistics`.
 
     A frame that a watcher yields shows only which frame has which number, not a state. Revisions
     are checked according to `Guarantees.one_counter`: with it, later ones are higher in the whole

@@ -9,10 +9,17 @@ from ....operations import (
     ReadFrames,
     ReadNewFrames,
     RemoveFrames,
+    SearchFrames,
     TrimFrames,
 )
-from ....operations.frame_commands import RecordPage
-from ....operations.frame_record import REMOVED_DETAIL, FrameRecord, NumberedRecords, stream_of
+from ....operations.frame_commands import RecordPage, SearchedRecords
+from ....operations.frame_record import (
+    REMOVED_DETAIL,
+    FrameRecord,
+    NumberedRecords,
+    is_message,
+    stream_of,
+)
 from ....operations.frame_rules import check_numbers, unknown_number
 from ....values.errors import LimitExceeded, LogReplaced, SessionNotFound, StoreUnavailable
 from ..client.call import Argument
@@ -32,11 +39,15 @@ __all__ = [
     "read_frames",
     "read_new_frames",
     "remove_frames",
+    "search_frames",
     "trim_frames",
 ]
 
 _NEVER = b"-"
 """For `read.lua`: there is and was no frame of that number."""
+
+_SEARCHED_AT_ONCE = 1_000
+"""Frames: a search brings them here."""
 
 _BY_ENTRY = -1
 """From `read.lua`: each entry tells its number."""
@@ -69,6 +80,33 @@ def read_frames(
     (answer,) = yield [read(plan_context, READ, command.session_id, *arguments)]
     reply = read_reply(FramesReply, answer, command.session_id)
     return _numbered(reply, command.stream)
+
+
+def search_frames(
+    plan_context: PlanContext, command: SearchFrames, scope: str
+) -> Plan[SearchedRecords]:
+    page = ReadFrames(
+        command.session_id,
+        command.after,
+        None,
+        _SEARCHED_AT_ONCE,
+        newest=False,
+        incarnation=command.incarnation,
+    )
+    numbers, records = yield from read_frames(plan_context, page, scope)
+    found = [
+        (seq, record)
+        for seq, record in zip(numbers, records, strict=False)
+        if command.wanted.accepts(record.message, is_message=is_message(record))
+    ]
+    to = numbers[len(records) - 1] if records else command.after
+    is_complete = len(records) < _SEARCHED_AT_ONCE
+    if len(found) > command.limit:
+        del found[command.limit :]
+        to, is_complete = found[-1][0], False
+    return SearchedRecords(
+        [seq for seq, _ in found], [record for _, record in found], to, is_complete
+    )
 
 
 def read_new_frames(
