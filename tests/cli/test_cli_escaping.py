@@ -149,7 +149,8 @@ def _all(command: str) -> list[list[str]]:
     known: dict[str, Callable[[str], list[list[str]]]] = {
         "record": lambda store: [["--store", store, "--", "true"], ["--", HOSTILE]],
         "demo": lambda _: [["--sessions", HOSTILE]],
-        "show": lambda store: [[store, ID], [store, HOSTILE]],
+        "calls": lambda store: [[store, ID], [store, "--slow", HOSTILE], [store, HOSTILE]],
+        "show": lambda store: [[store, ID], [store, ID, "1"], [store, ID, "2"], [store, HOSTILE]],
         "tail": lambda store: [[store, ID], [store, HOSTILE]],
         "export": lambda store: [[store], [store, HOSTILE], [store, "-o", FOR_A_FILE]],
         "import": lambda store: [[store, "neither"], [store, FOR_A_FILE]],

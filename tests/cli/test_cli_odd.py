@@ -68,7 +68,7 @@ def test_odd_frames_are_marked_and_escaped(path: Path, capsys: pytest.CaptureFix
             '[odd: not UTF-8] {"jsonrpc":"2.0","id":7,"result":{"source":"\\xb0\\xa1"}}',
             "[odd: not JSON] Starting \\x1b[32mup…\\r",
             "[odd: not JSON] ",
-            '[{"jsonrpc":"2.0","method":"x"}]',
+            "x",  # the message of the batch
             '[odd: not JSON-RPC 2.0] {"id":1}',
             f"[gap: {GAP.reason}] 1 line, 5000 bytes, SHA-256 {GAP.digest}",
         ]

@@ -12,6 +12,7 @@ from sessionkeeper.cli.stores import run_command
 
 COMMANDS = [
     ["ls"],
+    ["calls"],
     ["show", "id"],
     ["tail", "id", "-f"],
     ["stats"],
@@ -52,7 +53,10 @@ def test_an_unknown_store_is_reported_in_one_line(
     [
         ["ls"],
         ["ls", "sqlite:///no.db", "--state", "asleep"],
+        ["ls", "sqlite:///no.db", "--since", "noon"],
+        ["calls", "sqlite:///no.db", "--slow", "fast"],
         ["show", "sqlite:///no.db"],
+        ["show", "sqlite:///no.db", "last", "first"],
         ["tail", "sqlite:///no.db", "id", "-n", "many"],
         ["purge", "sqlite:///no.db"],
         ["purge", "sqlite:///no.db", "--older-than", "a while"],
@@ -77,7 +81,7 @@ def test_bad_arguments_are_reported_in_one_line(
 @pytest.mark.parametrize(
     "command",
     [
-        *("ls", "show", "tail", "grep", "problems", "stats", "runs", "export", "import"),
+        *("ls", "calls", "show", "tail", "grep", "problems", "stats", "runs", "export", "import"),
         *("end", "rm", "purge", "restore"),
     ],
 )

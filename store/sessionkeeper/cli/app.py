@@ -27,9 +27,10 @@ _SUMMARY = "Record, inspect, copy and test sessions of the Model Context Protoco
 _OWN = {
     "record": "record",
     "demo": "demo",
-    "ls": "inspect",
-    "show": "inspect",
-    "tail": "inspect",
+    "ls": "ls",
+    "calls": "calls",
+    "show": "show",
+    "tail": "tail",
     "grep": "grep",
     "problems": "problems",
     "stats": "stats",
@@ -49,7 +50,9 @@ _SETTINGS: dict[str, dict[str, object]] = {
     # Options after the server's command belong to the server.
     "record": {"allow_interspersed_args": False, "ignore_unknown_options": False}
 }
-_ID_COMMANDS = frozenset({"show", "tail", "grep", "problems", "stats", "export", "end", "rm"})
+_ID_COMMANDS = frozenset(
+    {"calls", "show", "tail", "grep", "problems", "stats", "export", "end", "rm"}
+)
 _UNHEARD = logging.NullHandler()
 
 

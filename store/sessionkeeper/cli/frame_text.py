@@ -1,4 +1,4 @@
-"""Frames as the commands print them: as JSON, and as one line of text."""
+"""Frames as the commands print them: as JSON, and what is no message as one line of text."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from ..values.oddities import as_text
 from ..values.session import Session
 from ..values.states import Direction
 
-__all__ = ["count_parts", "frame_fields", "frame_text"]
+__all__ = ["ARROWS", "count_parts", "describe_frame", "frame_fields"]
 
+_SHOWN = 65_536
+"""Bytes."""
 _UNSHOWN = {"session_id", "stream"}
-_ARROWS = {Direction.CLIENT_TO_SERVER: "→", Direction.SERVER_TO_CLIENT: "←"}
+ARROWS = {Direction.CLIENT_TO_SERVER: "→", Direction.SERVER_TO_CLIENT: "←"}
 
 
 def count_parts(session: Session) -> list[str]:
@@ -47,27 +49,22 @@ def frame_fields(frame: Frame) -> dict[str, object]:
     return {**fields, "message": text}
 
 
-def frame_text(frame: Frame) -> str:
-    """Return a frame as one line, which the caller must escape: it may contain anything.
+def describe_frame(envelope: MessageEnvelope, *, content: bool = True) -> str:
+    """Return a frame that is no message as one line, which the caller must escape.
 
-    A frame that is no message begins with its kind, and the reason or its media type; a removed one
-    has only its kind. Bytes that are no text are written as `\\xNN`.
+    It begins with the kind, and the reason or the media type; a removed one has only its kind.
+    Bytes that are no text are written as `\\xNN`. Without `content` it says only what it is.
     """
-    context = frame.envelope.context
-    shown = _content(frame.envelope)
-    return f"{frame.seq} {context.timestamp:%H:%M:%S} {_ARROWS[context.direction]} {shown}"
-
-
-def _content(envelope: MessageEnvelope) -> str:
-    text = envelope.message.decode(errors="backslashreplace")
-    if envelope.is_message:
-        return text
     kind = envelope.kind
     if kind is MessageKind.REMOVED:
-        return f"[{kind}]"
+        return f"[{kind}]" if content else kind.value
+    what = f"{kind}: {envelope.oddity or envelope.media_type}"
+    if not content:
+        return what
+    text = envelope.message[:_SHOWN].decode(errors="backslashreplace")
     if kind is MessageKind.GAP:
         text = _gap_text(envelope.message) or text
-    return f"[{kind}: {envelope.oddity or envelope.media_type}] {text}"
+    return f"[{what}] {text}"
 
 
 class _Gap(msgspec.Struct):

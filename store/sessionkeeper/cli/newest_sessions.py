@@ -7,7 +7,7 @@ however many sessions there are.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from heapq import heappop, heappush
 
 from ..interface.atomic_store import AtomicSessionStore
@@ -21,7 +21,7 @@ _FIRST_PAGE, _PAGE, _LAST = 50, 1_000, 10
 
 async def newest_sessions(
     store: AtomicSessionStore, query: SessionQuery | None = None
-) -> AsyncIterator[Session]:
+) -> AsyncGenerator[Session]:
     """Yield the sessions that match, the newest first, by the time of their creation.
 
     A session that is created or used meanwhile may be missing. Raises what `find_sessions` raises.

@@ -83,13 +83,13 @@ def format_size(size: int) -> str:
 
 
 def format_moment(moment: datetime, *, exact: bool = False) -> str:
-    """Write a moment, without the date if it is today's in UTC; `exact` adds milliseconds."""
+    """Write a moment: of today in UTC the time, else the date as well; `exact` to milliseconds."""
     moment = moment.astimezone(UTC)
-    time = f"{moment:%H:%M:%S}"
-    if exact:
-        time = f"{time}.{moment.microsecond // 1000:03}"
     today = moment.date() == datetime.now(UTC).date()
-    return time if today else f"{moment:%Y-%m-%d} {time}"
+    if exact:
+        time = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
+        return time if today else f"{moment:%Y-%m-%d} {time}"
+    return f"{moment:%H:%M:%S}" if today else f"{moment:%Y-%m-%d %H:%M}"
 
 
 def format_counted(count: int, noun: str, plural: str | None = None) -> str:

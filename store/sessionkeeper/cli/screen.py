@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from ..printing import styled
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text  # noqa: TID251 - as a type
 
-__all__ = ["Screen", "shorten"]
+__all__ = ["Screen", "join", "shorten"]
 
+_NAME = 10
+_NARROWEST = 20
 _WIDEST = 1_000_000
 
 
@@ -53,10 +56,28 @@ class Screen:
         """Return a line as it fits: shortened at its end."""
         return text if self.width is None else shorten(text, self.width)
 
+    def print_field(self, name: str, value: str, style: str = "") -> None:
+        """Print a name and its value. Raises `OSError`."""
+        self.print(join(styled(f"{name:<{_NAME}}", "dim"), styled(value, style)))
+
+    def note(self, text: str) -> None:
+        """Print a remark below what was asked for, wrapped between words. Raises `OSError`."""
+        width = max(self.width or len(text), _NARROWEST)
+        for line in wrap(text, width, break_long_words=False, break_on_hyphens=False):
+            self.print(styled(line, "dim"))
+
     def flush(self) -> None:
         """Send what was printed. Raises `OSError`."""
         with interruptible():
             sys.stdout.flush()
+
+
+def join(*parts: str | Text) -> Text:
+    """Join texts, each with its own style; a text that is no `styled` one is escaped."""
+    joined = styled("")
+    for part in parts:
+        joined.append_text(styled(part) if isinstance(part, str) else part)
+    return joined
 
 
 def shorten(text: Text, width: int) -> Text:

@@ -79,6 +79,11 @@ class Table:
         shown = self._widths.keys() | self._empty
         return [each.name for n, each in enumerate(self._columns) if n not in shown]
 
+    def note_left_out(self) -> None:
+        """Name the columns for which there was no room. Raises `OSError`."""
+        if self._printing and (left_out := self.left_out):
+            self._screen.note(f"no room for: {', '.join(left_out)}")
+
     def _begin(self) -> None:
         natural = [
             max(styled(column.name).cell_len, *(row[n].cell_len for row in self._waiting))
@@ -96,7 +101,7 @@ class Table:
         self._waiting.clear()
         self._printing = True
 
-    def _print_row(self, row: Sequence[Text], style: str | None = None) -> None:
+    def _print_row(self, row: Sequence[Text], style: str = "") -> None:
         line = styled("")
         last = max(self._widths)
         for number, width in self._widths.items():
@@ -109,7 +114,7 @@ class Table:
             if column.right:
                 line.append(padding)
             line.append_text(cell)
-            line.stylize_before(column.style if style is None else style, start)
+            line.stylize_before(style or column.style, start)
             if number != last:
                 line.append(padding + _GAP if not column.right else _GAP)
         self._screen.print(line)

@@ -1,0 +1,51 @@
+"""Calls as the commands print them: as JSON, and what became of them in words."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..recording.analysis import Call, CallOutcome
+from ..values.states import Direction
+
+__all__ = ["ARROW_STYLES", "OUTCOME_STYLES", "call_fields", "describe_outcome"]
+
+ARROW_STYLES = {Direction.CLIENT_TO_SERVER: "green", Direction.SERVER_TO_CLIENT: "magenta"}
+OUTCOME_STYLES = {
+    CallOutcome.RESULT: "",
+    CallOutcome.TOOL_ERROR: "red",
+    CallOutcome.ERROR: "red",
+    CallOutcome.CANCELLED: "yellow",
+    CallOutcome.UNANSWERED: "yellow",
+    CallOutcome.UNKNOWN: "yellow",
+    CallOutcome.OPEN: "blue",
+}
+
+
+def call_fields(call: Call) -> dict[str, object]:
+    """Return a call as JSON has it; the latency is in seconds."""
+    fields: dict[str, object] = msgspec.to_builtins(call)
+    latency = call.latency
+    return {**fields, "latency": None if latency is None else latency.total_seconds()}
+
+
+def describe_outcome(call: Call) -> str:
+    """Say what became of a call: `ok`, the error with its text, or that it has no answer."""
+    steps = f", {call.progress:,} progress" if call.progress else ""
+    match call.outcome:
+        case CallOutcome.RESULT:
+            return f"ok{steps}"
+        case CallOutcome.TOOL_ERROR:
+            return f"tool error{steps}{_reason(call)}"
+        case CallOutcome.ERROR:
+            code = "" if call.error_code is None else f" {call.error_code}"
+            return f"error{code}{steps}{_reason(call)}"
+        case CallOutcome.UNANSWERED:
+            return f"no answer{steps}"
+        case CallOutcome.UNKNOWN:
+            return f"no answer seen; one may be missing{steps}"
+        case outcome:
+            return f"{outcome}{steps}"
+
+
+def _reason(call: Call) -> str:
+    return f": {call.error_text}" if call.error_text else ""

@@ -1,0 +1,156 @@
+"""What a reader is told of a session: who spoke with whom, how it ended, how long it took."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import cast
+
+from ..leases import RecorderState, recorder_state
+from ..values.errors import short_id
+from ..values.session import Session
+from ..values.states import SessionState
+
+__all__ = [
+    "OWN_KEYS",
+    "describe_client",
+    "describe_endpoint",
+    "describe_odd_frames",
+    "describe_redaction",
+    "describe_server",
+    "describe_state",
+    "duration_of",
+    "name_of",
+    "session_fields",
+    "show_command",
+    "state_style",
+]
+
+OWN_KEYS = "sessionkeeper."
+"""What the metadata of recorders begins with."""
+_SERVER_KEY, _NAME_KEY = f"{OWN_KEYS}server", f"{OWN_KEYS}name"
+_REDACTION_KEY = f"{OWN_KEYS}redaction"
+_RUNNERS = frozenset({"python", "python3", "node", "npx", "uvx", "uv", "sh", "bash", "env", "deno"})
+
+
+def describe_client(session: Session) -> str:
+    """Return the name and version of the client; nothing if it told none."""
+    return _describe_info(session.client_info)
+
+
+def describe_server(session: Session) -> str:
+    """Return the name and version of the server; without them, what was recorded, in short."""
+    if described := _describe_info(session.server_info):
+        return described
+    server = _members(session.metadata.get(_SERVER_KEY))
+    if isinstance(url := server.get("url"), str):
+        return url
+    return _short_command(_command(server))
+
+
+def describe_endpoint(session: Session) -> tuple[str, str]:
+    """Return `url` or `command`, and that of the server; nothing if it is not known."""
+    server = _members(session.metadata.get(_SERVER_KEY))
+    if isinstance(url := server.get("url"), str):
+        return "url", url
+    return "command", shlex.join(_command(server))
+
+
+def name_of(session: Session) -> str:
+    """Return the name that the recording was given."""
+    name = session.metadata.get(_NAME_KEY)
+    return name if isinstance(name, str) else ""
+
+
+def describe_state(session: Session) -> str:
+    """Return the state, with the failure, and with the recorder if that may be gone."""
+    text = session.state.value
+    if session.failure is not None:
+        text = f"{text}: {session.failure}"
+    recorder = recorder_state(session)
+    if recorder not in (None, RecorderState.RUNNING):
+        text = f"{text}, recorder {recorder}"
+    return text
+
+
+def state_style(session: Session) -> str:
+    """Return the colour of the state."""
+    if recorder_state(session) not in (None, RecorderState.RUNNING):
+        return "yellow"
+    if session.state in (SessionState.FAILED, SessionState.TIMED_OUT):
+        return "red"
+    return "" if session.state.is_terminal else "green"
+
+
+def duration_of(session: Session) -> timedelta:
+    """Return the time from the creation to the end, or to the last activity."""
+    end = session.last_activity if session.ended_at is None else session.ended_at
+    return max(timedelta(), end - session.created_at)
+
+
+def describe_odd_frames(session: Session) -> str:
+    """Say how many frames are no message or stand for lines that were not kept; or nothing."""
+    odd, gaps = session.odd_frames, session.gap_frames
+    parts = [f"{odd:,} odd"] if odd else []
+    if gaps:
+        parts.append(f"{gaps:,} {'gap' if gaps == 1 else 'gaps'}")
+    return ", ".join(parts)
+
+
+def describe_redaction(session: Session) -> str:
+    """Say what was taken out of a recording, by the manifest in it; nothing without one."""
+    if _REDACTION_KEY not in session.metadata:
+        return ""
+    manifest = _members(session.metadata[_REDACTION_KEY])
+    rules = ", ".join(map(str, _items(manifest.get("rules"))))
+    places = [f"{count} of {kind}" for kind, count in _members(manifest.get("places")).items()]
+    taken = f"{', '.join(places)} taken out" if places else "nothing had to be taken out"
+    return f"{taken}; rules: {rules}" if rules else taken
+
+
+def session_fields(session: Session) -> dict[str, object]:
+    """Return a session as JSON has it, with its status and its recorder."""
+    return {
+        **session.model_dump(mode="json"),
+        "tags": sorted(session.tags),
+        "status": session.status.value,
+        "recorder": recorder_state(session),
+    }
+
+
+def show_command(url: str, session_id: str, seq: int) -> str:
+    """Return the command that shows a message; without a URL that may hold a password."""
+    store = "STORE" if "@" in url else shlex.quote(url)
+    short = short_id(session_id).removesuffix("…")
+    hyphen = "-- " if short.startswith("-") else ""
+    return f"sessionkeeper show {hyphen}{store} {shlex.quote(short)} {seq}"
+
+
+def _describe_info(info: Mapping[str, object] | None) -> str:
+    if info is None:
+        return ""
+    name, version = info.get("name"), info.get("version")
+    return " ".join(each for each in (name, version) if isinstance(each, str) and each)
+
+
+def _short_command(command: Sequence[str]) -> str:
+    """Return the first word that says what is run: not the interpreter, and no option."""
+    words = [os.path.basename(each) or each for each in command]
+    while len(words) > 1 and (words[0] in _RUNNERS or words[0].startswith("-")):
+        words.pop(0)
+    return words[0] if words else ""
+
+
+def _command(server: Mapping[str, object]) -> list[str]:
+    return [each for each in _items(server.get("command")) if isinstance(each, str)]
+
+
+def _items(value: object) -> Sequence[object]:
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    return cast("Sequence[object]", value) if is_list else ()
+
+
+def _members(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
