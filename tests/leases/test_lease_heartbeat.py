@@ -33,7 +33,7 @@ from sessionkeeper.leases import (
     recorder_state,
 )
 from sessionkeeper.recording import SessionRecorder
-from sessionkeeper.values.lease import with_lease
+from sessionkeeper.values.lease import TALLY_KEY, with_lease
 
 from tests.support.sessions import FakeClock, new_session, note
 from tests.support.stores import DESIGNS, FileStore
@@ -90,6 +90,28 @@ async def test_heartbeats_renew_the_lease(store: AtomicSessionStore) -> None:
     stopped = await store.modify_session("a", lambda each: with_lease(each, early))
     await asyncio.sleep(0.01)
     assert await store.get_session("a") == stopped
+
+
+@pytest.mark.parametrize("room", [10_000, 600])
+async def test_a_heartbeat_brings_the_tally_where_there_is_room(room: int) -> None:
+    """That is no activity, either; without room for both, the lease alone is renewed."""
+    clock = FakeClock()
+    early = own_lease().renewed(datetime(2020, 1, 1, tzinfo=UTC))
+    limits = StoreLimits(max_metadata_bytes=room)
+
+    def count(session: Session) -> Session:
+        return session.model_copy(update={"metadata": {**session.metadata, TALLY_KEY: "x" * 600}})
+
+    async with DESIGNS["actor"](clock=clock.as_clock(), limits=limits) as store:
+        created = await store.create_session(recorded(early))
+        clock.advance(8)
+        heartbeat = Heartbeat(store.modify_session, "a", early, beside=count, interval=AT_ONCE)
+        heartbeat.start()
+        await until_renewed(store, early.seen)
+        await heartbeat.stop()
+        session = await store.get_session("a")
+        assert (TALLY_KEY in session.metadata) == (room == 10_000)
+        assert session.last_activity == created.last_activity
 
 
 @pytest.mark.parametrize("design", ["actor", "plain", "locked", "sqlite"])
@@ -229,7 +251,11 @@ async def test_a_recorder_holds_a_lease_until_the_end() -> None:
             assert lease.renewed(own_lease().seen) == own_lease()
             assert recorder_state(session) is RecorderState.RUNNING
             await end(recorder)
-            assert (await manager.get_session(session.id)).metadata == {"x": 1}
+            ended = await manager.get_session(session.id)
+            assert ended.metadata == {
+                "x": 1,
+                "sessionkeeper.calls": {"calls": 0, "errors": 0, "last_seq": 0},
+            }
 
 
 async def test_metadata_without_room_for_a_lease_are_more_important() -> None:
@@ -243,6 +269,8 @@ async def test_metadata_without_room_for_a_lease_are_more_important() -> None:
         session = await manager.get_session(recorder.session_id)
         assert session.metadata == {"x": 1}
         assert recorder_state(session) is None
+        await recorder.complete()
+        assert (await manager.get_session(session.id)).metadata == {"x": 1}
         with pytest.raises(LimitExceeded, match="max_metadata_bytes"):
             await SessionRecorder.open(manager, ["server"], metadata={"x": "x" * 40})
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from ..interface.atomic_store import Change
-from ..values.errors import SessionNotFound, StoreClosed
+from ..values.errors import LimitExceeded, SessionNotFound, StoreClosed
 from ..values.lease import Lease, lease_of, with_lease
 from ..values.session import Session
 
@@ -20,8 +20,9 @@ HEARTBEAT = 60.0
 class Heartbeat:
     """Writes one heartbeat after the other, each with `modify`, on the loop that started it.
 
-    A store that is away or full is asked again the next time. It stops by itself when the session
-    has ended, is deleted, or holds the lease of somebody else.
+    `beside` changes the session in the same step. A store that is away or full is asked again the
+    next time. It stops by itself when the session has ended, is deleted, or holds the lease of
+    somebody else.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class Heartbeat:
         session_id: str,
         lease: Lease,
         *,
+        beside: Change = lambda session: session,
         interval: float = HEARTBEAT,
     ) -> None:
         self._modify = modify
         self._session_id = session_id
         self._lease = lease
+        self._beside = beside
         self._interval = interval
         self._timer: asyncio.TimerHandle | None = None
         self._beat: asyncio.Task[None] | None = None
@@ -64,8 +67,15 @@ class Heartbeat:
         def renew(session: Session) -> Session:
             return with_lease(session, renewed) if self._is_held(session) else session
 
+        def renew_all(session: Session) -> Session:
+            return renew(self._beside(session)) if self._is_held(session) else session
+
         try:
-            held = self._is_held(await self._modify(self._session_id, renew))
+            try:
+                session = await self._modify(self._session_id, renew_all)
+            except LimitExceeded:  # a lease alone always finds room
+                session = await self._modify(self._session_id, renew)
+            held = self._is_held(session)
         except (SessionNotFound, StoreClosed):
             held = False
         except Exception:  # the recorder meets the same trouble, and reports it

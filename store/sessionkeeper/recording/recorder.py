@@ -16,6 +16,7 @@ from ..values.message import MessageEnvelope
 from ..values.message_context import MessageContext
 from ..values.oddities import BYTES
 from ..values.states import SessionState, TransportType
+from .analysis.tallying import RunningTally
 from .origin import DEFAULT_ORIGIN, Origin
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class SessionRecorder:
     """Records into one session of a manager; on stdio with the command and the pid of the server.
 
     While it runs, the session holds its `Lease`, so that others can tell a session that is being
-    recorded from one whose recorder is gone.
+    recorded from one whose recorder is gone. Its heartbeats and its end bring the number of calls
+    and errors into the metadata, under `sessionkeeper.calls`.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class SessionRecorder:
         if command is not None:
             self._delivery = StdioDelivery(command=tuple(map(_as_text, command)))
         self._heartbeat: Heartbeat | None = None
+        self._tally = RunningTally()
 
     @classmethod
     async def open(
@@ -124,7 +127,9 @@ class SessionRecorder:
             if full.limit != "max_metadata_bytes":
                 raise
             return cls(manager, await create(fields), command)
-        recorder._heartbeat = Heartbeat(manager.modify_session, recorder.session_id, lease)
+        recorder._heartbeat = Heartbeat(
+            manager.modify_session, recorder.session_id, lease, beside=recorder._tally.into
+        )
         recorder._heartbeat.start()
         return recorder
 
@@ -149,7 +154,7 @@ class SessionRecorder:
         """
         envelope = self._envelope(direction, message, timestamp, origin)
         try:
-            await self._manager.record(envelope)
+            await self._append(envelope)
         except LimitExceeded as full:
             if full.limit != "max_frame_bytes":
                 raise
@@ -196,7 +201,13 @@ class SessionRecorder:
                 return session
             return session.model_copy(update={"state": state, "failure": failure})
 
-        await self._manager.modify_session(self.session_id, end)
+        def count_and_end(session: Session) -> Session:
+            return end(session if session.state.is_terminal else self._tally.into(session))
+
+        try:
+            await self._manager.modify_session(self.session_id, count_and_end)
+        except LimitExceeded:  # metadata that leave no room for the tally are more important
+            await self._manager.modify_session(self.session_id, end)
 
     def _envelope(
         self, direction: Direction, message: bytes, timestamp: datetime, origin: Origin
@@ -233,7 +244,10 @@ class SessionRecorder:
             delivery=origin.delivery or self._delivery,
             stream=origin.stream,
         )
-        await self._manager.record(envelope)
+        await self._append(envelope)
+
+    async def _append(self, envelope: MessageEnvelope) -> None:
+        self._tally.add(envelope, await self._manager.record(envelope))
 
 
 def _with_lease(fields: dict[str, object], lease: Lease) -> dict[str, object]:

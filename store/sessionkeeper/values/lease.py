@@ -10,10 +10,19 @@ from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
 from .session import CALLER_FIELDS, Session
 from .value import Value
 
-__all__ = ["LEASE_KEY", "Lease", "is_heartbeat", "lease_of", "with_lease", "without_lease"]
+__all__ = [
+    "LEASE_KEY",
+    "TALLY_KEY",
+    "Lease",
+    "is_heartbeat",
+    "lease_of",
+    "with_lease",
+    "without_lease",
+]
 
 LEASE_KEY = "sessionkeeper.recorder"
-"""The name in `Session.metadata`."""
+TALLY_KEY = "sessionkeeper.calls"
+"""The names in `Session.metadata` of the lease, and of what the recorder has counted so far."""
 
 _OTHERS = tuple(sorted(CALLER_FIELDS - {"metadata"}))
 
@@ -72,15 +81,16 @@ def without_lease(session: Session) -> Session:
 
 
 def is_heartbeat(before: Session, after: Session) -> bool:
-    """Whether a live session changes only in its lease, which is no activity."""
+    """Whether a live session changes only in its lease and tally, which is no activity."""
     if LEASE_KEY not in before.metadata and LEASE_KEY not in after.metadata:
         return False
     if before.state.is_terminal:
         return False
     if any(getattr(before, name) != getattr(after, name) for name in _OTHERS):
         return False
-    return _beside_lease(before) == _beside_lease(after)
+    return _beside_heartbeats(before) == _beside_heartbeats(after)
 
 
-def _beside_lease(session: Session) -> dict[str, object]:
-    return {name: held for name, held in session.metadata.items() if name != LEASE_KEY}
+def _beside_heartbeats(session: Session) -> dict[str, object]:
+    own = (LEASE_KEY, TALLY_KEY)
+    return {name: held for name, held in session.metadata.items() if name not in own}

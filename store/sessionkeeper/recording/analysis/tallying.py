@@ -5,15 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from ...interface.atomic_store import AtomicSessionStore
-from ...values.message import Frame
+from ...values.kinds import MessageKind
+from ...values.lease import TALLY_KEY
+from ...values.message import MessageEnvelope
 from ...values.session import Session
 from .facts import read_facts
 
-__all__ = ["TALLY_KEY", "CallTally", "tally"]
+__all__ = ["TALLY_KEY", "CallTally", "RunningTally", "tally"]
 
-TALLY_KEY = "sessionkeeper.calls"
-"""The key of the tally in a session's metadata."""
-
+_TELLING = (b'"method"', b'"error"', b'"isError"')
 _PAGE = 1_000
 _MOST = 10_000
 """Frames that are read at most."""
@@ -32,6 +32,24 @@ class _Kept(msgspec.Struct):
     calls: int
     errors: int
     last_seq: int
+
+
+class RunningTally:
+    """What a recorder counts while it records."""
+
+    def __init__(self) -> None:
+        self._kept = _Kept(0, 0, 0)
+
+    def add(self, envelope: MessageEnvelope, seq: int) -> None:
+        """Count a frame, each in the order of their numbers."""
+        calls, errors = _count(envelope)
+        before = self._kept
+        self._kept = _Kept(before.calls + calls, before.errors + errors, seq)
+
+    def into(self, session: Session) -> Session:
+        """Return the session with the tally in its metadata. Raises as `Session.model_copy`."""
+        metadata = {**session.metadata, TALLY_KEY: msgspec.to_builtins(self._kept)}
+        return session.model_copy(update={"metadata": metadata})
 
 
 async def tally(store: AtomicSessionStore, session: Session, /) -> CallTally:
@@ -55,7 +73,7 @@ async def tally(store: AtomicSessionStore, session: Session, /) -> CallTally:
         if not frames:
             break
         for frame in frames:
-            more, failed = _count(frame)
+            more, failed = _count(frame.envelope)
             calls, errors = calls + more, errors + failed
         after = frames[-1].seq
     return CallTally(calls, errors, exact and last == session.last_seq)
@@ -70,9 +88,19 @@ def _kept(session: Session) -> _Kept:
     return kept if fits else _Kept(0, 0, 0)
 
 
-def _count(frame: Frame) -> tuple[int, int]:
+def _count(envelope: MessageEnvelope) -> tuple[int, int]:
+    # Most results are not read: without one of these names nothing in them counts.
+    if not any(name in envelope.message for name in _TELLING):
+        return 0, 0
+    kind = envelope.kind
+    if kind is MessageKind.REQUEST:
+        return 1, 0
+    if kind is MessageKind.NOTIFICATION:
+        return 0, 0
+    if kind is MessageKind.ERROR:
+        return 0, 1
     calls = errors = 0
-    for facts in read_facts(frame.envelope) or ():
+    for facts in read_facts(envelope) or ():
         calls += facts.method is not None and facts.id is not None
         errors += facts.is_error or facts.is_tool_error
     return calls, errors

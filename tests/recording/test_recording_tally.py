@@ -1,0 +1,55 @@
+"""What a recorder counts while it records is what a reader of the log would count."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from sessionkeeper import ManagerConfig, SessionManager
+from sessionkeeper.recording import Origin, SessionRecorder, tally
+from sessionkeeper.values.gap import Gap
+from sessionkeeper.values.lease import TALLY_KEY
+from sessionkeeper.values.states import Direction
+
+ASKED, ANSWERED = Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT
+STDERR = Origin(stream="stderr", media_type="text/plain; charset=utf-8")
+TRAFFIC = [
+    (ASKED, b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}', 1, 0),
+    (ANSWERED, b'{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":true}}', 0, 1),
+    (ANSWERED, b'{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":false}}', 0, 0),
+    (ANSWERED, b'{"jsonrpc":"2.0","id":"s","method":"sampling/createMessage"}', 1, 0),
+    (ASKED, b'{"jsonrpc":"2.0","id":"s","error":{"code":-1,"message":"no"}}', 0, 1),
+    (ASKED, b'{"jsonrpc":"2.0","method":"notifications/initialized"}', 0, 0),
+    (
+        ANSWERED,
+        b'{"jsonrpc":"2.0","id":2,"result":{"text":"\\"isError\\":true, \\"method\\""}}',
+        0,
+        0,
+    ),
+    (ASKED, b'[{"jsonrpc":"2.0","id":3,"method":"a"},{"jsonrpc":"2.0","id":4,"method":"b"}]', 2, 0),
+    (ANSWERED, b"Starting up...", 0, 0),
+    (ANSWERED, b'{"id":5,"error":{"code":-1}}', 0, 1),
+]
+
+
+@pytest.mark.parametrize("failure", [None, "why"])
+async def test_the_tally_at_the_end_is_that_of_the_log(failure: str | None) -> None:
+    """Of both directions; standard error and gaps do not count."""
+    async with SessionManager(ManagerConfig.recording()) as manager:
+        recorder = await SessionRecorder.open(manager, ["server"])
+        calls = errors = 0
+        for direction, message, called, failed in TRAFFIC:
+            await recorder.record(direction, message, datetime.now(UTC))
+            calls, errors = calls + called, errors + failed
+        await recorder.record(ANSWERED, TRAFFIC[0][1], datetime.now(UTC), origin=STDERR)
+        await recorder.record_gap(ANSWERED, Gap.of(TRAFFIC[0][1], "too large"), datetime.now(UTC))
+        await (recorder.complete() if failure is None else recorder.fail(failure))
+        session = await manager.get_session(recorder.session_id)
+        assert session.metadata[TALLY_KEY] == {
+            "calls": calls,
+            "errors": errors,
+            "last_seq": session.last_seq,
+        }
+        bare = {name: value for name, value in session.metadata.items() if name != TALLY_KEY}
+        counted = await tally(manager.store, session.model_copy(update={"metadata": bare}))
+        assert (counted.calls, counted.errors, counted.exact) == (calls, errors, True)
