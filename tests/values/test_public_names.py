@@ -60,7 +60,7 @@ INTERNAL_NAMES = {
     *("MAX_STREAM_BYTES", "OWN_MEDIA_TYPES", "checked_stream_name"),
     *("Picklable", "read_heads", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
     *("NOT_JSON", "NOT_UTF8", "REPEATED_NAME", "TOO_DEEP", "is_batch"),
-    *("BYTES", "GAP", "JSON", "KEPT_BYTES", "as_text", "classify"),
+    *("BYTES", "WantedFrames", "GAP", "JSON", "KEPT_BYTES", "as_text", "classify"),
 }
 
 PACKAGES = [sessionkeeper, sessionlab, soleowner]

@@ -53,7 +53,7 @@ def record(
             metavar="SIZE",
             help="Bytes of the largest message to record, as 64MiB; a larger one leaves a gap.",
         ),
-    ] = "64MiB",
+    ] = "16MiB",
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print no summary at the end.")
     ] = False,

@@ -35,7 +35,7 @@ class RecordOptions(NamedTuple):
     store: str = "memory://"
     """A URL, which may have a password."""
     require_store: bool = False
-    max_message: int = 64 << 20
+    max_message: int = 16 << 20
     """Bytes."""
     stderr: bool = False
     """Whether the server's standard error is recorded, too."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_LINE", "MAX_PENDING", "StdioProxy"]
 
-MAX_LINE = 64 * 1024 * 1024
+MAX_LINE = 16 * 1024 * 1024
 """Bytes of a line; of a longer one a gap frame is recorded."""
 MAX_PENDING = 64 * 1024 * 1024
 """Bytes that wait to be recorded, where no line is longer than half as much."""

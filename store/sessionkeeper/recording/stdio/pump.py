@@ -134,7 +134,12 @@ class Pump:
             self._on_end()
 
     def _carry(self) -> PumpEnd:
-        while room := self._wait_for_bytes():
+        poller = self._poller(self._source.fd, select.POLLIN)
+        # The sink is polled for errors only, to notice that its reader has gone.
+        watched = self._sink.fd if self._sink.fd != self._source.fd else -1
+        if watched >= 0:
+            poller.register(watched, 0)
+        while room := self._wait_for_bytes(poller, watched):
             chunk = self._source.read(room)
             if chunk is None:
                 continue
@@ -172,13 +177,8 @@ class Pump:
                 self.bytes += written
                 rest = rest[written:]
 
-    def _wait_for_bytes(self) -> int:
+    def _wait_for_bytes(self, poller: select.poll, watched: int) -> int:
         """Wait for bytes, and return how many to read; 0 means that the pump must end."""
-        poller = self._poller(self._source.fd, select.POLLIN)
-        # The sink is polled for errors only, to notice that its reader has gone.
-        watched = self._sink.fd not in (self._source.fd, -1)
-        if watched:
-            poller.register(self._sink.fd, 0)
         while not self._stopped:
             patience = _remaining(self._read_until)
             if patience == 0:
@@ -188,7 +188,7 @@ class Pump:
                     self._left = self._source.waiting()
                 return min(self._left, _CHUNK)
             ready = self._poll(poller, patience)
-            if watched and self._sink.fd in ready:
+            if watched in ready:
                 self.reader_gone = True
                 return 0
             if self._source.fd in ready:
