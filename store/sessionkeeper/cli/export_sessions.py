@@ -1,13 +1,10 @@
-"""`sessionkeeper export`: write sessions of a store as JSON Lines."""
+"""`sessionkeeper export`: write sessions as JSON Lines, or their calls in a format of others."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import AsyncIterator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 
@@ -20,6 +17,7 @@ from ..transfer import (
 from ..values.errors import SessionNotFound
 from ..values.query import SessionQuery
 from .console import interruptible
+from .export_output import output_stream
 from .progress import progress
 from .stores import (
     StoreUrl,
@@ -38,16 +36,46 @@ def export_sessions(
     session: Annotated[
         list[str] | None, typer.Argument(help="Session ids or unique prefixes.", show_default="all")
     ] = None,
+    *,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to create.", show_default="stdout")
     ] = None,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Write the calls as CSV, one row a call.")
+    ] = False,
+    as_spans: Annotated[
+        bool,
+        typer.Option("--otel", help="Write the calls as OpenTelemetry spans: lines of OTLP/JSON."),
+    ] = False,
+    collector: Annotated[
+        str | None,
+        typer.Option(
+            "--otlp", help="Send the spans to a collector: http://127.0.0.1:4318.", metavar="URL"
+        ),
+    ] = None,
 ) -> int:
-    """Write sessions with their frames as JSON Lines, for `import`.
+    """Write sessions with their frames as JSON Lines, for `import`; or their calls, for others.
 
     The output contains complete ids and messages. With -o the file must not exist, and only you
     can read it. Exit code 1 if a session does not exist.
+
+    --csv, --otel and --otlp write calls, and cannot be imported. In CSV, a text that a spreadsheet
+    would take for a formula gets a ' in front. Spans have the names of the semantic conventions for
+    MCP, and neither arguments nor results; the headers for a collector are in the variable
+    OTEL_EXPORTER_OTLP_HEADERS.
     """
-    return run_command(_export(store, session or [], output))
+    if sum((as_csv, as_spans, collector is not None)) > 1:
+        raise typer.BadParameter("choose one of --csv, --otel and --otlp", param_hint="the format")
+    asked = session or []
+    if as_csv:
+        from .export_csv import export_csv
+
+        return run_command(export_csv(store, asked, output))
+    if as_spans or collector is not None:
+        from .export_spans import export_spans
+
+        return export_spans(store, asked, output, collector)
+    return run_command(_export(store, asked, output))
 
 
 async def _export(url: str, asked: list[str], output: Path | None) -> int:
@@ -55,7 +83,7 @@ async def _export(url: str, asked: list[str], output: Path | None) -> int:
         wanted = [(await find_session(store, each)).id for each in asked]
         ids = list(dict.fromkeys(wanted)) if asked else [each async for each in _ids(store)]
         written = 0
-        with _output_stream(output) as stream, progress("exporting", len(ids)) as advance:
+        with output_stream(output) as stream, progress("exporting", len(ids)) as advance:
             stream.write(f"{header_line()}\n")
             for session_id in ids:
                 try:
@@ -83,18 +111,3 @@ async def _ids(store: AtomicSessionStore) -> AsyncIterator[str]:
         cursor = page.cursor
         if cursor is None:
             return
-
-
-@contextmanager
-def _output_stream(output: Path | None) -> Generator[TextIO]:
-    """Open the stream to write to; remove the file if writing fails."""
-    if output is None:
-        yield sys.stdout
-        return
-    descriptor = os.open(output, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "w", encoding="ascii") as stream:
-            yield stream
-    except BaseException:
-        output.unlink(missing_ok=True)
-        raise

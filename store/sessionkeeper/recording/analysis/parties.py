@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from ...values.session import Session
 
 __all__ = ["CLIENT_KEY", "SERVER_KEY", "client_name", "client_process", "client_version"]
-__all__ += ["server_name"]
+__all__ += ["server_name", "server_url", "server_version"]
 
 CLIENT_KEY = "sessionkeeper.client"
 """The name in `Session.metadata` of the process that started the recorder."""
 SERVER_KEY = "sessionkeeper.server"
 """The name in `Session.metadata` of the server's command or URL."""
+
+_RUNNERS = frozenset({"python", "python3", "node", "npx", "uvx", "uv", "sh", "bash", "env", "deno"})
 
 
 def client_name(session: Session) -> str | None:
@@ -43,13 +45,29 @@ def server_name(session: Session) -> str | None:
     name = _text(session.server_info, "name")
     if name is not None:
         return name
-    held = _mapping(session.metadata.get(SERVER_KEY))
-    url, command = held.get("url"), held.get("command")
-    if isinstance(url, str):
-        return url
-    if isinstance(command, Sequence) and command and isinstance(command[0], str):
-        return posixpath.basename(command[0]) or command[0]
-    return None
+    return server_url(session) or _program(session)
+
+
+def server_url(session: Session) -> str | None:
+    """Return the URL of the server, without what could be secret in it; None for a process."""
+    return _text(session.metadata.get(SERVER_KEY), "url")
+
+
+def server_version(session: Session) -> str | None:
+    """Return the version that the server gave itself; None if it gave none."""
+    return _text(session.server_info, "version")
+
+
+def _program(session: Session) -> str | None:
+    """Return the first word of the command that says what is run: no interpreter, no option."""
+    command = _mapping(session.metadata.get(SERVER_KEY)).get("command")
+    if not isinstance(command, Sequence) or isinstance(command, str):
+        return None
+    given = [each for each in cast("Sequence[object]", command) if isinstance(each, str)]
+    words = [posixpath.basename(each) or each for each in given]
+    while len(words) > 1 and (words[0] in _RUNNERS or words[0].startswith("-")):
+        words.pop(0)
+    return words[0] if words else None
 
 
 def _text(held: object, name: str) -> str | None:
