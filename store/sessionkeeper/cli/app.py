@@ -35,6 +35,7 @@ _OWN = {
     "problems": "problems",
     "stats": "stats",
     "runs": "runs",
+    "view": "view",
     "export": "export_sessions",
     "import": "import_sessions",
     "copy": "copy",
@@ -51,7 +52,7 @@ _SETTINGS: dict[str, dict[str, object]] = {
     "record": {"allow_interspersed_args": False, "ignore_unknown_options": False}
 }
 _ID_COMMANDS = frozenset(
-    {"calls", "show", "tail", "grep", "problems", "stats", "export", "end", "rm"}
+    {"calls", "show", "tail", "grep", "view", "problems", "stats", "export", "end", "rm"}
 )
 _UNHEARD = logging.NullHandler()
 
