@@ -254,6 +254,7 @@ async def test_a_recorder_holds_a_lease_until_the_end() -> None:
             ended = await manager.get_session(session.id)
             assert ended.metadata == {
                 "x": 1,
+                "sessionkeeper.server": {"command": ["server"]},
                 "sessionkeeper.calls": {"calls": 0, "errors": 0, "last_seq": 0},
             }
 

@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from ..stores.config import backend_from_url
-from .record_options import RecordOptions, parse_name, parse_size, parse_tag
+from .record_options import RecordOptions, parse_name, parse_rule, parse_size, parse_tag
 from .record_run import run_recorder
 from .stores import STORES, describe_error
 
@@ -36,6 +36,15 @@ def record(
     ] = None,
     tag: Annotated[
         list[str] | None, typer.Option(help="A tag of the session; repeatable.", show_default=False)
+    ] = None,
+    redact: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE",
+            help="Take out before storing; repeatable. A preset (secrets, tokens, keys, passwords,"
+            " emails), name:MEMBER, a JSON path as $.params.arguments.key, or module:function.",
+            show_default=False,
+        ),
     ] = None,
     stderr: Annotated[
         bool, typer.Option("--stderr", help="Record what the server writes on stderr, too.")
@@ -81,6 +90,7 @@ def record(
         stderr=stderr,
         name=None if name is None else _parse(parse_name, name, "--name"),
         tags=tuple(_parse(parse_tag, each, "--tag") for each in tag or ()),
+        redact=tuple(_parse(parse_rule, each, "--redact") for each in redact or ()),
         quiet=quiet,
         as_json=as_json,
     )

@@ -20,6 +20,7 @@ __all__ = [
     "RecordOptions",
     "is_web_address",
     "parse_name",
+    "parse_rule",
     "parse_size",
     "parse_tag",
     "parse_usual",
@@ -41,6 +42,8 @@ class RecordOptions(NamedTuple):
     """Whether the server's standard error is recorded, too."""
     name: str | None = None
     tags: tuple[str, ...] = ()
+    redact: tuple[str, ...] = ()
+    """Rules that have been checked."""
     quiet: bool = False
     as_json: bool = False
 
@@ -65,6 +68,14 @@ def parse_tag(text: str) -> str:
     return _parse_text(text, MAX_TAG)
 
 
+def parse_rule(text: str) -> str:
+    """Check a rule of redaction, and import what it names. Raises `ValueError`."""
+    from ..recording.redaction.rules import read_rules  # only for those who ask for it
+
+    read_rules([text])
+    return text
+
+
 def is_web_address(word: str) -> bool:
     """Whether the first word of a command is the address of a server on HTTP."""
     return word.lower().startswith(("http://", "https://"))
@@ -83,7 +94,9 @@ _VALUES: dict[str, tuple[str, Callable[[str], object]]] = {
     "--max-message": ("max_message", parse_size),
     "--name": ("name", parse_name),
     "--tag": ("tags", parse_tag),
+    "--redact": ("redact", parse_rule),
 }
+_REPEATED = ("tags", "redact")
 
 
 def parse_usual(arguments: Sequence[str]) -> RecordOptions | None:
@@ -106,7 +119,7 @@ def parse_usual(arguments: Sequence[str]) -> RecordOptions | None:
             parsed = parse(value if equals else words.pop(0))
         except ValueError:
             return None
-        given[field] = (*given.get(field, ()), parsed) if field == "tags" else parsed
+        given[field] = (*given.get(field, ()), parsed) if field in _REPEATED else parsed
     if not words or is_web_address(words[0]):
         return None
     options = RecordOptions(tuple(words), **given)

@@ -104,7 +104,9 @@ class _Recording:
     async def _open(self) -> SessionRecorder:
         from .record_session import OpenSession
 
-        self._session = await OpenSession.open(self._options, client=self._client)
+        self._session = await OpenSession.open(
+            self._options, client=self._client, report=self._tell
+        )
         return self._session.recorder
 
     def _tell(self, trouble: str) -> None:

@@ -18,9 +18,12 @@ from .file_kinds import FileKind, kind_of_file
 from .frame_limit import take_frames_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..recording.redaction import Redactor
     from .record_options import RecordOptions
 
-__all__ = ["OpenSession"]
+__all__ = ["OpenSession", "redactor_of"]
 
 _PAUSE, _FINISHING = 0.05, 0.5
 """Seconds between pages of sessions whose recorders may be gone, and to finish after the server."""
@@ -39,8 +42,12 @@ class OpenSession:
         self._opened = opened
 
     @classmethod
-    async def open(cls, options: RecordOptions, *, client: int) -> OpenSession:
+    async def open(
+        cls, options: RecordOptions, *, client: int, report: Callable[[str], None]
+    ) -> OpenSession:
         """Open everything or nothing; `client` is the process that started the recorder.
+
+        `report` is called with one line if messages cannot be redacted.
 
         Raises `StoreUnavailable` that names the store, `ValueError` for its options.
         """
@@ -59,6 +66,8 @@ class OpenSession:
                         options.command,
                         tags=options.tags,
                         metadata=_metadata(options, client),
+                        redactor=redactor_of(options),
+                        report=report,
                     )
                 except asyncio.CancelledError:
                     await store.aclose(timeout=_CLOSING)  # it waits for locks of other processes
@@ -71,6 +80,15 @@ class OpenSession:
     async def aclose(self) -> None:
         """Close it all."""
         await self._opened.aclose()
+
+
+def redactor_of(options: RecordOptions) -> Redactor | None:
+    """Return what takes secrets out of messages, if that was asked for."""
+    if not options.redact:
+        return None
+    from ..recording.redaction import Redactor
+
+    return Redactor.of(options.redact)
 
 
 def _metadata(options: RecordOptions, client: int) -> dict[str, object]:

@@ -11,22 +11,26 @@ from ..values.errors import LimitExceeded
 from ..values.frozen import FrozenDict
 from ..values.gap import Gap
 from ..values.jsonrpc import MessageKind
-from ..values.lease import LEASE_KEY, without_lease
+from ..values.lease import LEASE_KEY, REDACTION_KEY, without_lease
 from ..values.message import MessageEnvelope
 from ..values.message_context import MessageContext
 from ..values.oddities import BYTES
 from ..values.states import SessionState, TransportType
+from .analysis.parties import SERVER_KEY
 from .analysis.tallying import RunningTally
 from .origin import DEFAULT_ORIGIN, Origin
+from .redaction.command_line import redact_command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from ..manager import SessionManager
     from ..values.lease import Lease
     from ..values.session import Session
     from ..values.states import Direction
+    from .redaction import Redactor
+    from .redaction.running import RunningRedaction
 
 __all__ = ["Recorder", "SessionRecorder"]
 
@@ -86,19 +90,31 @@ class SessionRecorder:
     While it runs, the session holds its `Lease`, so that others can tell a session that is being
     recorded from one whose recorder is gone. Its heartbeats and its end bring the number of calls
     and errors into the metadata, under `sessionkeeper.calls`.
+
+    A `redactor` is applied to each message before anything is made of it: what it takes out is
+    neither stored nor seen by the manager. Its rules and counts are in the metadata, under
+    `REDACTION_KEY`. A message for which it fails leaves a gap, and the first time `report` is
+    called with one line. The command is always stored as `redact_command` returns it.
     """
 
     def __init__(
-        self, manager: SessionManager, session_id: str, command: Sequence[str] | None = None
+        self,
+        manager: SessionManager,
+        session_id: str,
+        command: Sequence[str] | None = None,
+        *,
+        redactor: Redactor | None = None,
+        report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.session_id = session_id
         self._manager = manager
         self._delivery: StdioDelivery | None = None
         """That of messages whose origin has none."""
         if command is not None:
-            self._delivery = StdioDelivery(command=tuple(map(_as_text, command)))
+            self._delivery = StdioDelivery(command=_command(command))
         self._heartbeat: Heartbeat | None = None
         self._tally = RunningTally()
+        self._redaction = _redaction(redactor, report)
 
     @classmethod
     async def open(
@@ -108,30 +124,47 @@ class SessionRecorder:
         *,
         id: str | None = None,
         transport_type: TransportType = TransportType.STDIO,
+        redactor: Redactor | None = None,
+        report: Callable[[str], None] = lambda line: None,
         **fields: object,
     ) -> Self:
         """Create a session to record into. Raises as `SessionManager.create_session`.
 
-        The lease is in its metadata under `LEASE_KEY`. Metadata that leave no room for it, by
+        The lease is in its metadata under `LEASE_KEY`, a command under `sessionkeeper.server`, the
+        rules of a redactor under `REDACTION_KEY`. Metadata that leave no room for them, by
         `max_metadata_bytes`, are more important: then the session has none.
         """
 
-        async def create(fields: dict[str, object]) -> str:
-            made = await manager.create_session(transport_type=transport_type, id=id, **fields)
-            return made.id
-
+        recorder = cls(manager, "", command, redactor=redactor, report=report)
         lease = own_lease()
-        try:
-            recorder = cls(manager, await create(_with_lease(fields, lease)), command)
-        except LimitExceeded as full:
-            if full.limit != "max_metadata_bytes":
-                raise
-            return cls(manager, await create(fields), command)
-        recorder._heartbeat = Heartbeat(
-            manager.modify_session, recorder.session_id, lease, beside=recorder._tally.into
-        )
-        recorder._heartbeat.start()
+        known = recorder._known(lease)
+        # A long command is the first that has to go.
+        for added in (known, {k: v for k, v in known.items() if k != SERVER_KEY}, {}):
+            try:
+                made = await manager.create_session(
+                    transport_type=transport_type, id=id, **_with_metadata(fields, added)
+                )
+            except LimitExceeded as full:
+                if full.limit != "max_metadata_bytes" or not added:
+                    raise
+                continue
+            recorder.session_id = made.id
+            if added:
+                recorder._heartbeat = Heartbeat(
+                    manager.modify_session, made.id, lease, beside=recorder._count
+                )
+                recorder._heartbeat.start()
+            break
         return recorder
+
+    def _known(self, lease: Lease) -> dict[str, object]:
+        """Return what the metadata of a new session say."""
+        known: dict[str, object] = {LEASE_KEY: lease.model_dump(mode="json")}
+        if self._delivery is not None and self._delivery.command is not None:
+            known[SERVER_KEY] = {"command": list(self._delivery.command)}
+        if self._redaction is not None:
+            known[REDACTION_KEY] = self._redaction.manifest()
+        return known
 
     def started(self, pid: int, /) -> None:
         """Add the process id to every message from now on."""
@@ -152,14 +185,21 @@ class SessionRecorder:
         The newline is not part of a frame: each line has one, but for a frame whose metadata have
         `line_end` `none`. Raises what `SessionManager.record` raises.
         """
-        envelope = self._envelope(direction, message, timestamp, origin)
+        places = 0
+        if self._redaction is not None:
+            redacted = await self._redaction.apply(message, direction)
+            if isinstance(redacted, Gap):
+                await self.record_gap(direction, redacted, timestamp, origin=origin)
+                return MessageKind.GAP
+            message, places = redacted.message, redacted.places.total()
+        envelope = self._envelope(direction, message, timestamp, origin, places)
         try:
             await self._append(envelope)
         except LimitExceeded as full:
             if full.limit != "max_frame_bytes":
                 raise
             gap = Gap.of(message, _TOO_LARGE)
-            await self.record_gap(direction, gap, timestamp, origin=origin)
+            await self._record_gap(direction, gap, timestamp, origin)
             return MessageKind.GAP
         return None if envelope.oddity is None else envelope.kind
 
@@ -174,8 +214,16 @@ class SessionRecorder:
     ) -> None:
         """Append a gap frame, without the ends of the message if the store takes no more.
 
-        Raises what `SessionManager.record` raises.
+        With a redactor it never has them: rules cannot be applied to a part of a message. Raises
+        what `SessionManager.record` raises.
         """
+        if self._redaction is not None:
+            gap = self._redaction.without_ends(gap)
+        await self._record_gap(direction, gap, timestamp, origin)
+
+    async def _record_gap(
+        self, direction: Direction, gap: Gap, timestamp: datetime, origin: Origin
+    ) -> None:
         try:
             await self._append_gap(direction, gap, timestamp, origin)
         except LimitExceeded as full:
@@ -202,21 +250,33 @@ class SessionRecorder:
             return session.model_copy(update={"state": state, "failure": failure})
 
         def count_and_end(session: Session) -> Session:
-            return end(session if session.state.is_terminal else self._tally.into(session))
+            return end(session if session.state.is_terminal else self._count(session))
 
         try:
             await self._manager.modify_session(self.session_id, count_and_end)
         except LimitExceeded:  # metadata that leave no room for the tally are more important
             await self._manager.modify_session(self.session_id, end)
 
+    def _count(self, session: Session) -> Session:
+        session = self._tally.into(session)
+        return session if self._redaction is None else self._redaction.into(session)
+
     def _envelope(
-        self, direction: Direction, message: bytes, timestamp: datetime, origin: Origin
+        self,
+        direction: Direction,
+        message: bytes,
+        timestamp: datetime,
+        origin: Origin,
+        places: int,
     ) -> MessageEnvelope:
+        metadata = _ENDED if origin.ended else _NOT_ENDED
+        if places:
+            metadata = FrozenDict({**metadata, "redacted": str(places)})
         context: dict[str, Any] = {
             "timestamp": timestamp,
             "delivery": origin.delivery or self._delivery,
             "stream": origin.stream,
-            "metadata": _ENDED if origin.ended else _NOT_ENDED,
+            "metadata": metadata,
         }
         if origin.oddity is not None:
             fields = {"session_id": self.session_id, "direction": direction, **context}
@@ -250,11 +310,23 @@ class SessionRecorder:
         self._tally.add(envelope, await self._manager.record(envelope))
 
 
-def _with_lease(fields: dict[str, object], lease: Lease) -> dict[str, object]:
+def _redaction(redactor: Redactor | None, report: Callable[[str], None]) -> RunningRedaction | None:
+    if redactor is None:
+        return None
+    from .redaction.running import RunningRedaction  # heavy, and rarely used
+
+    return RunningRedaction(redactor, report)
+
+
+def _with_metadata(fields: dict[str, object], added: dict[str, object]) -> dict[str, object]:
     metadata = fields.get("metadata", {})
     if not isinstance(metadata, Mapping):
         return fields  # creating the session refuses it
-    return {**fields, "metadata": {**metadata, LEASE_KEY: lease.model_dump(mode="json")}}
+    return {**fields, "metadata": {**metadata, **added}}
+
+
+def _command(command: Sequence[str]) -> tuple[str, ...]:
+    return redact_command(list(map(_as_text, command)))
 
 
 def _as_text(word: str) -> str:

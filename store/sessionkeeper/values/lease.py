@@ -12,6 +12,7 @@ from .value import Value
 
 __all__ = [
     "LEASE_KEY",
+    "REDACTION_KEY",
     "TALLY_KEY",
     "Lease",
     "is_heartbeat",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 LEASE_KEY = "sessionkeeper.recorder"
+REDACTION_KEY = "sessionkeeper.redaction"
 TALLY_KEY = "sessionkeeper.calls"
 """The names in `Session.metadata` of the lease, and of what the recorder has counted so far."""
 
@@ -81,7 +83,7 @@ def without_lease(session: Session) -> Session:
 
 
 def is_heartbeat(before: Session, after: Session) -> bool:
-    """Whether a live session changes only in its lease and tally, which is no activity."""
+    """Whether a live session changes only in what its recorder keeps, which is no activity."""
     if LEASE_KEY not in before.metadata and LEASE_KEY not in after.metadata:
         return False
     if before.state.is_terminal:
@@ -92,5 +94,5 @@ def is_heartbeat(before: Session, after: Session) -> bool:
 
 
 def _beside_heartbeats(session: Session) -> dict[str, object]:
-    own = (LEASE_KEY, TALLY_KEY)
+    own = (LEASE_KEY, TALLY_KEY, REDACTION_KEY)
     return {name: held for name, held in session.metadata.items() if name not in own}

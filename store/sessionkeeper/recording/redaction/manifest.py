@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
+
+from ...values.lease import REDACTION_KEY
 
 if TYPE_CHECKING:
     from ...values.session import Session
 
 __all__ = ["REDACTION_KEY", "Manifest", "manifest_of"]
-
-REDACTION_KEY = "sessionkeeper.redaction"
-"""The name in `Session.metadata`."""
 
 
 class Manifest(NamedTuple):
@@ -33,10 +32,10 @@ def manifest_of(session: Session) -> Manifest | None:
         return None
     fields = cast("Mapping[str, object]", held)
     rules, places = fields.get("rules"), fields.get("places")
-    if not isinstance(rules, list | tuple) or not isinstance(places, Mapping):
+    if not isinstance(rules, Sequence) or not isinstance(places, Mapping):
         return None
     counts = cast("Mapping[object, object]", places)
     return Manifest(
-        tuple(map(str, cast("list[object]", rules))),
+        tuple(map(str, cast("Sequence[object]", rules))),
         {str(kind): count for kind, count in counts.items() if isinstance(count, int)},
     )

@@ -1,0 +1,94 @@
+"""`record --redact`: a server in real processes, and what is in the file afterwards."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from planted_secrets import fake
+
+_TOKEN = f"ghp_{fake(36)}"
+_SERVER = """
+import json, os, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    sys.stderr.write(f"password={os.environ['OWN_PASSWORD']}\\n")
+    sys.stderr.flush()
+    text = {"text": request["params"]["arguments"]["key"], "number": 1e2}
+    print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": text}), flush=True)
+"""
+
+
+def _record(
+    tmp_path: Path, *options: str, request: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    server = tmp_path / "server.py"
+    server.write_text(_SERVER)
+    command = [sys.executable, str(server), "--api-key", "hunter2"]
+    return subprocess.run(
+        [sys.executable, "-m", "sessionkeeper", "record", *options, "--", *command],
+        input=request,
+        capture_output=True,
+        check=False,
+        env={"OWN_PASSWORD": "swordfish9", "PYTHONPATH": ":".join(sys.path)},
+        cwd=tmp_path,
+    )
+
+
+def test_no_secret_reaches_the_file_and_the_traffic_is_untouched(tmp_path: Path) -> None:
+    params = {"_meta": {"progressToken": _TOKEN}, "arguments": {"key": _TOKEN, "pin": 1234567}}
+    request = {"jsonrpc": "2.0", "id": "hunter2", "method": "tools/call", "params": params}
+    run = _record(
+        tmp_path,
+        *("--store", "sqlite:///tape.db", "--stderr", "--redact", "secrets"),
+        "--redact=$.params.arguments.pin",
+        request=json.dumps(request).encode() + b"\n",
+    )
+    assert run.returncode == 0, run.stderr
+    answer = {"jsonrpc": "2.0", "id": "hunter2", "result": {"text": _TOKEN, "number": 100.0}}
+    assert json.loads(run.stdout) == answer
+    assert b"password=swordfish9" in run.stderr
+    stored = b"".join(path.read_bytes() for path in tmp_path.glob("tape.db*"))
+    for secret in (b"swordfish9", b"1234567", b"--api-key hunter2", b'"key": "ghp_'):
+        assert secret not in stored
+    assert b'"progressToken": "' + _TOKEN.encode() in stored
+    assert b"[redacted:api-key]" in stored
+    assert b'"pin": "[redacted:path]"' in stored
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        (
+            "tokns",
+            b"did you mean tokens?; give a preset (secrets, tokens, keys, pas",
+        ),
+        ("$.a[", b"is no JSON path"),
+        ("no_such_module:mask", b"there is no module no_such_module"),
+        ("json:nothing", b"json has no nothing"),
+    ],
+)
+def test_a_wrong_rule_starts_no_server(tmp_path: Path, rule: str, why: bytes) -> None:
+    for url in ("memory://", "sqlite:///tape.db"):
+        run = _record(tmp_path, "--store", url, "--redact", "secrets", "--redact", rule)
+        assert run.returncode == 2
+        assert run.stderr.count(b"\n") == 1
+        assert b"--redact" in run.stderr
+        assert why in run.stderr
+    assert not list(tmp_path.glob("tape.db*"))
+
+
+def test_redaction_is_imported_only_when_it_is_asked_for() -> None:
+    code = (
+        "import sys; from sessionkeeper.cli.record_options import parse_usual\n"
+        "import sessionkeeper.cli.record_session\n"
+        "parse_usual(['--', 'x'])\n"
+        "print(sorted(m for m in sys.modules if 'redaction' in m or 'jsonpath' in m))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "rules" not in run.stdout
+    assert "redactor" not in run.stdout
+    assert "jsonpath" not in run.stdout
