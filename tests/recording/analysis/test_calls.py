@@ -227,13 +227,13 @@ def test_an_odd_answer_is_an_answer() -> None:
     assert log.calls()[0].outcome is CallOutcome.RESULT
 
 
-def test_an_id_in_flight_twice_is_answered_in_order_and_reported() -> None:
+def test_an_id_in_flight_twice_is_answered_from_the_newest_on_and_reported() -> None:
     log = Log()
     log.ask(1)
     log.ask(1)
     log.answer(1)
     log.answer(1)
-    assert [call.response_seq for call in log.calls()] == [3, 4]
+    assert [call.response_seq for call in log.calls()] == [4, 3]
     assert log.oddities() == [(OddityKind.REPEATED_ID, 2)]
 
 

@@ -2,7 +2,8 @@
 
 - An id belongs to one direction and keeps its type: 1 is not "1".
 - If an id is in flight several times, a response in the stream of one of the requests answers that
-  one. Any other answers the first that is neither answered nor cancelled.
+  one. Any other answers the newest, so that a request that is never answered does not take the
+  answers of those after it.
 - The answer to a POST is never that to another POST, because clients of a server without sessions
   use the same ids.
 - A server-sent event that is sent again after a lost connection is no second answer.
@@ -13,25 +14,24 @@ and Redelivery".
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
 import msgspec
 
-from ...values.delivery import HttpDelivery, SseDelivery
-from ...values.message import Frame, MessageEnvelope
+from ...values.delivery import HttpDelivery
+from ...values.message import Frame
 from ...values.states import Direction
 from .call import Call, CallId, CallOutcome
 from .facts import MessageFacts, read_facts
+from .replays import Replays
 
-__all__ = ["MAX_OPEN", "OddityKind", "OpenCall", "Pairing", "PairingOddity"]
+__all__ = ["MAX_OPEN", "OddityKind", "OpenCall", "Pairing", "PairingOddity", "error_status"]
 
 MAX_OPEN = 65_536
 """Calls without an answer that are kept at a time."""
-_MAX_EVENTS = 65_536
 K = TypeVar("K")
 
 _POST = "POST-"
@@ -132,7 +132,7 @@ class Pairing:
         self._client, self._server = _Side(), _Side()
         self._open: dict[OpenCall, None] = {}
         self._by_stream: dict[str, list[OpenCall]] = {}
-        self._events: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._replays = Replays()
         self._fed = False
         self._is_whole = True
         """Whether the log was read from its first frame on."""
@@ -146,7 +146,7 @@ class Pairing:
         to_server = context.direction is Direction.CLIENT_TO_SERVER
         own, other = (self._client, self._server) if to_server else (self._server, self._client)
         own.seen = True
-        replayed = self._is_replay(envelope)
+        replayed = self._replays.note(envelope)
         several = read_facts(envelope)
         if several is None:
             own.unseen += 1
@@ -173,8 +173,8 @@ class Pairing:
                 touched.extend(_note_progress(other, facts.token))
             elif facts.cancels is not None:
                 touched.extend(_cancel(own, facts.cancels, context.timestamp))
-        if not to_server and isinstance(context.delivery, HttpDelivery):
-            touched.extend(self._fail_by_status(frame, several, context.delivery.status))
+        if not to_server:
+            touched.extend(self._fail_by_status(frame, several))
         return touched
 
     def open_calls(self) -> list[OpenCall]:
@@ -233,12 +233,10 @@ class Pairing:
         else:
             call.outcome = CallOutcome.TOOL_ERROR if facts.is_tool_error else CallOutcome.RESULT
 
-    def _fail_by_status(
-        self, frame: Frame, several: Iterable[MessageFacts], status: int | None
-    ) -> Iterable[OpenCall]:
-        """End the call of a stream that got an HTTP error without a response of its own."""
-        stream = frame.envelope.context.stream
-        if status is None or status < 400 or stream is None:
+    def _fail_by_status(self, frame: Frame, several: Sequence[MessageFacts]) -> Iterable[OpenCall]:
+        """End the calls of a stream that got an HTTP error without a response of their own."""
+        status, stream = error_status(frame), frame.envelope.context.stream
+        if status is None or stream is None or not all(each.is_error for each in several):
             return ()
         calls = [
             call
@@ -276,38 +274,29 @@ class Pairing:
         certain = certain and call.unseen == unseen
         call.outcome = CallOutcome.UNANSWERED if certain else CallOutcome.UNKNOWN
 
-    def _is_replay(self, envelope: MessageEnvelope) -> bool:
-        delivery = envelope.context.delivery
-        if not isinstance(delivery, SseDelivery) or delivery.event_id is None:
-            return False
-        # With its bytes: some servers number the events of each stream from 1.
-        event = (delivery.event_id, hash(envelope.message))
-        if event in self._events:
-            return True
-        self._events[event] = None
-        if len(self._events) > _MAX_EVENTS:
-            self._events.popitem(last=False)
-        return False
-
     def _report(self, kind: OddityKind, frame: Frame, request_id: CallId | None) -> None:
         if self._on_oddity is not None:
             direction = frame.envelope.context.direction
             self._on_oddity(PairingOddity(kind, self._session_id, frame.seq, direction, request_id))
 
 
-def _answered(waiting: Iterable[OpenCall], stream: str | None, by_server: bool) -> OpenCall | None:
+def error_status(frame: Frame) -> int | None:
+    """Return the HTTP status of a frame that answered with an error."""
+    delivery = frame.envelope.context.delivery
+    if not isinstance(delivery, HttpDelivery) or delivery.status is None:
+        return None
+    return delivery.status if delivery.status >= 400 else None
+
+
+def _answered(waiting: Sequence[OpenCall], stream: str | None, by_server: bool) -> OpenCall | None:
     """Return which of the calls with an id is answered in a stream, if any is."""
-    best: OpenCall | None = None
-    for call in waiting:
+    newest: OpenCall | None = None
+    for call in reversed(waiting):
         if stream is not None and call.stream == stream:
             return call
-        if by_server and _are_posts(stream, call.stream):
-            continue
-        if best is None or (
-            best.outcome is CallOutcome.CANCELLED and call.outcome is not CallOutcome.CANCELLED
-        ):
-            best = call
-    return best
+        if newest is None and not (by_server and _are_posts(stream, call.stream)):
+            newest = call
+    return newest
 
 
 def _are_posts(stream: str | None, other: str | None) -> bool:
@@ -328,7 +317,7 @@ def _note_progress(side: _Side, token: CallId) -> Iterable[OpenCall]:
 
 
 def _cancel(side: _Side, request_id: CallId, timestamp: datetime) -> Iterable[OpenCall]:
-    for call in side.by_id.get(request_id, ()):
+    for call in reversed(side.by_id.get(request_id, ())):
         # `initialize` must not be cancelled.
         if call.outcome is CallOutcome.OPEN and call.method != "initialize":
             call.outcome, call.ended = CallOutcome.CANCELLED, timestamp

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
-from ...interface.atomic_store import AtomicSessionStore
-from ...values.session import Session
 from .call import Call, CallFilter
+from .error_calls import ErrorCalls, TooManyFrames
 from .pairing import Pairing
+from .walking import read_log
+
+if TYPE_CHECKING:
+    from ...interface.atomic_store import AtomicSessionStore
+    from ...values.session import Session
 
 __all__ = ["calls"]
-
-_PAGE = 1_000
-"""Frames."""
-_ALL = CallFilter()
 
 
 async def calls(
     store: AtomicSessionStore, session_id: str, /, *, filter: CallFilter | None = None
-) -> AsyncIterator[Call]:
+) -> AsyncGenerator[Call]:
     """Yield the calls of a session: in the order of their answers, then those without one.
 
     Those without an answer, cancelled ones among them, come in the order of their requests. The log
     is read in pages, so memory is bounded. If more than 65,536 calls have no answer at a time, the
-    oldest is yielded at once as `unknown`.
+    oldest is yielded at once as `unknown`. For errors alone (`CallFilter(errors=True)`) the store
+    is searched, and only what belongs to them is read.
 
     Not atomic: frames that are appended meanwhile are read, too. Whether a call without an answer
     is `open` depends on what the session was at the beginning.
@@ -32,24 +34,33 @@ async def calls(
     `StoreClosed`.
     """
     session = await store.get_session(session_id)
-    wanted = _ALL if filter is None else filter
-    async for call in _all_calls(store, session):
-        if wanted.accepts(call):
+    found = _all_calls(store, session)
+    if filter is not None and filter.errors and not filter.unanswered:
+        found = _error_calls(store, session)
+    async for call in found:
+        if filter is None or filter.accepts(call):
             yield call
 
 
-async def _all_calls(store: AtomicSessionStore, session: Session) -> AsyncIterator[Call]:
-    pairing, after = Pairing(session.id), 0
-    while True:
-        frames = await store.read_frames(
-            session.id, after=after, limit=_PAGE, incarnation=session.incarnation
-        )
+async def _error_calls(store: AtomicSessionStore, session: Session) -> AsyncGenerator[Call]:
+    errors = ErrorCalls(store, session)
+    try:
+        async for call in errors.find():
+            yield call
+        return
+    except TooManyFrames:
+        pass
+    async for call in _all_calls(store, session):
+        if call.response_seq is not None and call.response_seq > errors.done:
+            yield call
+
+
+async def _all_calls(store: AtomicSessionStore, session: Session) -> AsyncGenerator[Call]:
+    pairing = Pairing(session.id)
+    async for frames in read_log(store, session):
         for frame in frames:
             for call in pairing.feed(frame):
                 if call.is_over:
                     yield call.snapshot(session.id)
-        if len(frames) < _PAGE:
-            break
-        after = frames[-1].seq
     for call in pairing.finish(ended=session.state.is_terminal):
         yield call.snapshot(session.id)
