@@ -6,14 +6,14 @@ the frames from that request on decide what it answers; those before do not matt
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...values.delivery import SseDelivery
-from ...values.states import TransportType
+from ...values.states import Direction, TransportType
 from .call import Call, CallId, CallOutcome
 from .facts import read_facts
-from .pairing import OpenCall, Pairing, error_status
+from .pairing import OpenCall, Pairing, error_status, is_another_post
 from .replays import Replays
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ __all__ = ["ErrorCalls", "TooManyFrames"]
 
 _SIGNS = (b'rror"', b"\\u00")
 """One of these is in each error: the end of the names `error` and `isError`, or an escape."""
-_PAGE, _LARGEST_PAGE = 16, 1_000
+_PAGE, _LARGEST_PAGE = 8, 1_000
 """Frames."""
 _LEAST_BUDGET = 20_000
+_Request: TypeAlias = tuple[int, CallId]
+"""The number of its frame, and its id."""
 _ERRORS = (CallOutcome.ERROR, CallOutcome.TOOL_ERROR)
 
 
@@ -42,6 +44,8 @@ class ErrorCalls:
         self._store, self._session = store, session
         self._replays = Replays()
         self._budget = max(_LEAST_BUDGET, session.frame_count // 4)
+        self._newest: list[Frame] = []
+        """The frames that were read last."""
         self.done = 0
         """The number of the frame up to which all calls were yielded."""
 
@@ -68,48 +72,70 @@ class ErrorCalls:
         """Return the calls that a frame answered with an error."""
         several = read_facts(frame.envelope) or ()
         errors = [each for each in several if each.is_error or each.is_tool_error]
-        if not errors and error_status(frame) is None:
+        has_status = error_status(frame) is not None
+        if not errors and not has_status:
             return []
         replayed = self._replays.note(frame.envelope)
         ids = {each.id for each in errors if each.id is not None}
-        answered: list[OpenCall] = []
-        start = await self._first_in_stream(frame, ids)
-        if start is not None:
-            answered = await self._answered(start, frame)
+        requests = await self._requests_in_stream(frame, ids)
         # A status is for the requests of its stream, and so is an event that came before.
-        is_of_stream = replayed or error_status(frame) is not None
-        if not (is_of_stream or ids <= {call.request_id for call in answered}):
-            answered = await self._answered_elsewhere(frame, ids, answered, start or frame.seq)
+        if not (has_status or replayed):
+            missing = ids.difference(request_id for _, request_id in requests)
+            requests |= await self._requests_elsewhere(frame, missing)
+        if not requests:
+            return []
+        answered = await self._answered(min(seq for seq, _ in requests), frame)
+        if not requests <= {(call.seq, call.request_id) for call in answered}:
+            raise TooManyFrames  # an id was in flight twice, and earlier frames matter
         return [call for call in answered if call.outcome in _ERRORS]
 
-    async def _answered_elsewhere(
-        self, frame: Frame, ids: set[CallId], answered: list[OpenCall], start: int
-    ) -> list[OpenCall]:
-        """Begin with earlier and earlier requests of these ids, until all are answered."""
-        before, limit = frame.seq, _PAGE
-        while True:
-            page = await self._read(before=before, limit=limit, newest=True)
+    async def _requests_in_stream(self, frame: Frame, ids: set[CallId]) -> set[_Request]:
+        """Find the newest request of each id in the stream of a frame; for a status, of any id."""
+        stream, before = frame.envelope.context.stream, frame.seq
+        found: set[_Request] = set()
+        if stream is None:
+            return found
+        has_status, missing = error_status(frame) is not None, ids
+        while has_status or missing:
+            page = await self._read(before=before, limit=_PAGE, newest=True, stream=stream)
             for earlier in reversed(page):
-                if earlier.seq < start and ids & _asked(earlier, frame):
-                    if isinstance(earlier.envelope.context.delivery, SseDelivery):
-                        raise TooManyFrames  # it may have come before
-                    start = earlier.seq
-                    known = [each for each in page if each.seq >= start]
-                    answered = await self._answered(start, frame, known)
-                    if ids <= {call.request_id for call in answered}:
-                        return answered
-            if len(page) < limit:
-                return answered
-            before, limit = page[0].seq, min(4 * limit, _LARGEST_PAGE)
+                asked = _asked(earlier, frame)
+                found |= {(earlier.seq, each) for each in asked if has_status or each in missing}
+                missing = missing - asked
+            if len(page) < _PAGE:
+                break
+            before = page[0].seq
+        return found
 
-    async def _answered(
-        self, start: int, last: Frame, known: Sequence[Frame] = ()
-    ) -> list[OpenCall]:
+    async def _requests_elsewhere(self, frame: Frame, ids: set[CallId]) -> set[_Request]:
+        """Find the newest request of each id that a frame may answer; whatever its stream."""
+        found: set[_Request] = set()
+        before, limit = frame.seq, _PAGE
+        stream = frame.envelope.context.stream
+        by_server = frame.envelope.context.direction is Direction.SERVER_TO_CLIENT
+        while ids:
+            self._newest = page = await self._read(before=before, limit=limit, newest=True)
+            for earlier in reversed(page):
+                asked = ids & _asked(earlier, frame)
+                context = earlier.envelope.context
+                if not asked or (by_server and is_another_post(stream, context.stream)):
+                    continue
+                if isinstance(context.delivery, SseDelivery):
+                    raise TooManyFrames  # it may have come before
+                found |= {(earlier.seq, each) for each in asked}
+                ids = ids - asked
+            if len(page) < limit:
+                break
+            before, limit = page[0].seq, min(4 * limit, _LARGEST_PAGE)
+        return found
+
+    async def _answered(self, start: int, last: Frame) -> list[OpenCall]:
         """Pair the frames from a number on; return the calls that the last one answered."""
         pairing, after = Pairing(self._session.id), start - 1
-        for frame in known:
-            pairing.feed(frame)
-            after = frame.seq
+        if self._newest and self._newest[0].seq <= start and self._newest[-1].seq == last.seq - 1:
+            for frame in self._newest[start - last.seq :]:
+                pairing.feed(frame)
+            after = last.seq - 1
         while after < last.seq - 1:
             page = await self._read(after=after, before=last.seq, limit=_LARGEST_PAGE)
             if not page:
@@ -118,23 +144,6 @@ class ErrorCalls:
                 pairing.feed(frame)
             after = page[-1].seq
         return [call for call in pairing.feed(last) if call.response_seq == last.seq]
-
-    async def _first_in_stream(self, frame: Frame, ids: set[CallId]) -> int | None:
-        """Return the number of the first request in a frame's stream that it may answer."""
-        stream, first, before = frame.envelope.context.stream, None, frame.seq
-        if stream is None:
-            return None
-        any_id, missing = error_status(frame) is not None, ids
-        while any_id or missing:
-            page = await self._read(before=before, limit=_PAGE, newest=True, stream=stream)
-            for earlier in reversed(page):
-                asked = _asked(earlier, frame)
-                if asked & missing or (asked and any_id):
-                    first, missing = earlier.seq, missing - asked
-            if len(page) < _PAGE:
-                break
-            before = page[0].seq
-        return first
 
     async def _read(
         self,

@@ -28,7 +28,15 @@ from .call import Call, CallId, CallOutcome
 from .facts import MessageFacts, read_facts
 from .replays import Replays
 
-__all__ = ["MAX_OPEN", "OddityKind", "OpenCall", "Pairing", "PairingOddity", "error_status"]
+__all__ = [
+    "MAX_OPEN",
+    "OddityKind",
+    "OpenCall",
+    "Pairing",
+    "PairingOddity",
+    "error_status",
+    "is_another_post",
+]
 
 MAX_OPEN = 65_536
 """Calls without an answer that are kept at a time."""
@@ -294,17 +302,19 @@ def _answered(waiting: Sequence[OpenCall], stream: str | None, by_server: bool) 
     for call in reversed(waiting):
         if stream is not None and call.stream == stream:
             return call
-        if newest is None and not (by_server and _are_posts(stream, call.stream)):
+        if newest is None and not (by_server and is_another_post(stream, call.stream)):
             newest = call
     return newest
 
 
-def _are_posts(stream: str | None, other: str | None) -> bool:
+def is_another_post(stream: str | None, request_stream: str | None) -> bool:
+    """Whether an answer of the server in a stream cannot be that to a request in another one."""
     return (
         stream is not None
-        and other is not None
+        and request_stream is not None
+        and stream != request_stream
         and stream.startswith(_POST)
-        and other.startswith(_POST)
+        and request_stream.startswith(_POST)
     )
 
 
