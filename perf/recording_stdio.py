@@ -2,7 +2,7 @@
 
 The calls are of 1 KB and one after the other, in turns with a server that nothing records. Then
 the client sends without waiting, and last a server sends one line of 100 MB, and 100 MB of lines.
-Linux only.
+Exits with 1 if a target is missed. Linux only.
 
     python perf/recording_stdio.py [--rounds 40] [--calls 50] [--messages 20000]
 """
@@ -25,6 +25,10 @@ from pathlib import Path
 
 from start import ENVIRONMENT
 
+ADDED = 0.3
+"""Milliseconds that a recorder may add to a call."""
+HELD = 32
+"""Megabytes that it may need for one answer of 100."""
 TEXT = "x" * 900
 RESULT = json.dumps({"content": [{"type": "text", "text": TEXT}]})
 ANSWERING = f"""
@@ -136,7 +140,8 @@ def summary_of(client: Client) -> dict[str, object]:
     return dict(json.loads(errors.splitlines()[-1]))
 
 
-def measure_calls(folder: str, rounds: int, calls: int) -> None:
+def measure_calls(folder: str, rounds: int, calls: int) -> float:
+    """Print the time of a call; return the milliseconds that a recorder adds at most."""
     with ExitStack() as stack:
         clients = {
             name: stack.enter_context(running(command))
@@ -150,13 +155,16 @@ def measure_calls(folder: str, rounds: int, calls: int) -> None:
         for _ in range(rounds):
             for name, client in clients.items():
                 times[name] += [client.call(number) for number in range(calls)]
-    alone = statistics.median(times["alone"])
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    added = {name: median - medians["alone"] for name, median in medians.items()}
     for name, each in times.items():
-        median, late = statistics.median(each), statistics.quantiles(each, n=100)[98]
-        print(f"call, {name:7} {median:6.3f} ms, +{median - alone:.3f} ms; p99 {late:.3f} ms")
+        late = statistics.quantiles(each, n=100)[98]
+        print(f"call, {name:7} {medians[name]:6.3f} ms, +{added[name]:.3f} ms; p99 {late:.3f} ms")
+    return max(added.values())
 
 
 def measure_messages(folder: str, messages: int) -> None:
+    """Print how many messages pass in a second, when nobody waits for an answer."""
     data = b"".join(request(number) for number in range(messages))
     for name, command in commands(ANSWERING, folder).items():
         with running(command) as client:
@@ -172,7 +180,9 @@ def measure_messages(folder: str, messages: int) -> None:
         print(f"messages, {name:7} {2 * messages / seconds:8,.0f} a second, both ways{told}")
 
 
-def measure_memory(folder: str) -> None:
+def measure_memory(folder: str) -> float:
+    """Print the memory of large lines; return the megabytes that one of 100 MB needs at most."""
+    held = 0.0
     sizes = {"one line of 100 MB": [100], "10 lines of 10 MB": [10] * 10, "100 of 1 MB": [1] * 100}
     for what, lines in sizes.items():
         for name, command in commands(STREAMING, folder).items():
@@ -190,10 +200,12 @@ def measure_memory(folder: str) -> None:
                 time.sleep(0.5)
                 peak = client.memory("VmHWM")
                 lost = summary_of(client)
+            held = max(held, peak - idle) if lines == [100] else held
             print(
                 f"{what:18} {name:7} idle {idle:.0f} MB, +{peak - idle:.0f} MB at most;"
                 f" {lost['gap_frames']} gaps, {lost['not_recorded']} not recorded"
             )
+    return held
 
 
 def main() -> None:
@@ -203,10 +215,14 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=20_000)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        measure_calls(folder, arguments.rounds, arguments.calls)
+        added = measure_calls(folder, arguments.rounds, arguments.calls)
         measure_messages(folder, arguments.messages)
-        measure_memory(folder)
-    print(f"load {os.getloadavg()[0]:.1f}")
+        held = measure_memory(folder)
+    print(
+        f"+{added:.3f} ms, at most {ADDED}; +{held:.0f} MB, at most {HELD}"
+        f" (load {os.getloadavg()[0]:.1f})"
+    )
+    sys.exit(added > ADDED or held > HELD)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ __all__ = ["MAX_LINE", "MAX_PENDING", "StdioProxy"]
 
 MAX_LINE = 16 * 1024 * 1024
 """Bytes of a line; of a longer one a gap frame is recorded."""
-MAX_PENDING = 64 * 1024 * 1024
+MAX_PENDING = 128 * 1024 * 1024
 """Bytes that wait to be recorded, where no line is longer than half as much."""
 
 # In seconds. After the server's exit a child of it may keep its stdout open for the grace time.
