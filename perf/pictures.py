@@ -33,14 +33,18 @@ import json, sys
 results = {
     "initialize": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
                    "serverInfo": {"name": "adder", "version": "1.0"}},
-    "tools/list": {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]},
-    "tools/call": {"content": [{"type": "text", "text": "42"}]},
+    "tools/list": {"tools": [{"name": each, "inputSchema": {"type": "object"}}
+                             for each in ("add", "divide")]},
+    "add": {"content": [{"type": "text", "text": "42"}]},
+    "divide": {"isError": True, "content": [{"type": "text", "text": "division by zero"}]},
 }
+unknown = {"code": -32602, "message": "Unknown tool: power"}
 for line in sys.stdin:
     message = json.loads(line)
     if "id" in message:
-        reply = {"jsonrpc": "2.0", "id": message["id"], "result": results[message["method"]]}
-        print(json.dumps(reply), flush=True)
+        name = message["params"].get("name", message["method"])
+        reply = {"result": results[name]} if name in results else {"error": unknown}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], **reply}), flush=True)
 """
 CLIENT: tuple[tuple[str, dict[str, object]], ...] = (
     (
@@ -54,6 +58,8 @@ CLIENT: tuple[tuple[str, dict[str, object]], ...] = (
     ("notifications/initialized", {}),
     ("tools/list", {}),
     ("tools/call", {"name": "add", "arguments": {"a": 40, "b": 2}}),
+    ("tools/call", {"name": "divide", "arguments": {"a": 1, "b": 0}}),
+    ("tools/call", {"name": "power", "arguments": {"a": 2, "b": 10}}),
 )
 
 
@@ -84,14 +90,41 @@ def commands(folder: str) -> Iterator[tuple[str, str]]:
     """Yield commands with what they print, after two recorded conversations."""
     url = f"sqlite:///{folder}/store.db"
     shown = "sqlite:///store.db"
-    for length in (len(CLIENT), 3):
-        conversation = "".join(f"{json.dumps(each)}\n" for each in messages(length))
-        run("record", "-q", "--store", url, "--", sys.executable, "-c", SERVER, stdin=conversation)
-    listing = run("ls", url)
-    first = json.loads(run("ls", url, "--json").splitlines()[0])
-    session_id = first["id"][:8]
-    yield f"sessionkeeper ls {shown}", listing
-    yield f"sessionkeeper show {shown} {session_id}", run("show", url, session_id)
+    for length in (3, len(CLIENT)):
+        converse(url, length)
+    yield f"sessionkeeper ls {shown}", run("ls", url)
+    yield f"sessionkeeper calls {shown} last", run("calls", url, "last").replace(url, shown)
+    yield f"sessionkeeper show {shown} last", run("show", url, "last")
+
+
+def converse(url: str, length: int) -> None:
+    """Record a conversation of a client that waits for each answer."""
+    command = (
+        "record",
+        "-q",
+        "--require-store",
+        "--store",
+        url,
+        "--",
+        sys.executable,
+        "-c",
+        SERVER,
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "sessionkeeper", *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as recorded:
+        if recorded.stdin is None or recorded.stdout is None:
+            raise AssertionError
+        for message in messages(length):
+            recorded.stdin.write(f"{json.dumps(message)}\n")
+            recorded.stdin.flush()
+            if "id" in message:
+                recorded.stdout.readline()
+        recorded.stdin.close()
+        recorded.stdout.read()  # to its end: a client that leaves before would have vanished
 
 
 def messages(length: int) -> Iterator[dict[str, object]]:

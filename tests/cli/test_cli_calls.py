@@ -151,7 +151,7 @@ def test_on_a_narrow_terminal_what_matters_stays(
     assert lines[0].split()[-1] == "outcome"
     assert any("add" in line and "error -32602" in line for line in lines)
     assert ("48.0 ms" in "".join(lines)) == (width > 40)
-    assert any(line.startswith("no room for: ") for line in lines) == (width < 80)
+    assert any(line.startswith("no room for: ") for line in lines) == (width <= 80)
 
 
 def test_a_password_is_not_repeated(capsys: Capture) -> None:

@@ -91,7 +91,7 @@ def test_what_a_recorder_says_of_itself_is_told_in_words(tmp_path: Path, capsys:
             )
             metadata = {
                 "sessionkeeper.server": {"url": "http://host:1/mcp"},
-                "sessionkeeper.redaction": {},
+                "sessionkeeper.redaction": {"rules": [], "places": {}},
                 "sessionkeeper.name": 5,
             }
             await store.create_session(
@@ -104,7 +104,7 @@ def test_what_a_recorder_says_of_itself_is_told_in_words(tmp_path: Path, capsys:
     out = capsys.readouterr().out
     assert "name      nightly\n" in out
     assert "command   npx -y 'a server'\n" in out
-    assert "3 of token, 1 of key taken out; rules: tokens, name:key\n" in out
+    assert "1 of key, 3 of token taken out; rules: tokens, name:key\n" in out
     assert 'metadata  {"mine": {"a": [1]}}\n' in out
     assert run(["show", url, "b"]) == 0
     out = capsys.readouterr().out

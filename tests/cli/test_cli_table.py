@@ -78,6 +78,17 @@ def test_columns_go_by_importance(
         assert (cell in row) == (name not in left)
 
 
+def test_a_spare_column_is_left_out_before_another_is_shortened(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """The other one is shortened only if that is not enough."""
+    columns = (Column("id", 1), Column("why", 2, least=5), Column("more", 3, spare=True))
+    for width, header in (10, ["id", "why"]), (20, ["id", "why"]), (26, ["id", "why", "more"]):
+        monkeypatch.setenv("COLUMNS", str(width))
+        first = shown(capsys, ("ab", "it vanished", "much more"), columns=columns).splitlines()[0]
+        assert first.split() == header
+
+
 def test_numbers_stand_below_each_other(capsys: Capture) -> None:
     """Aligned on the right, the header as well."""
     lines = shown(capsys, ("a", "", "1", "", ""), ("b", "", "1,000", "", "")).splitlines()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
+from ..printing import styled
 from ..recording.analysis import Call, CallOutcome
 from ..values.states import Direction
+from .screen import join
 
-__all__ = ["ARROW_STYLES", "OUTCOME_STYLES", "call_fields", "describe_outcome"]
+if TYPE_CHECKING:
+    from rich.text import Text  # noqa: TID251 - as a type
+
+__all__ = ["ARROW_STYLES", "OUTCOME_STYLES", "call_fields", "describe_outcome", "style_call"]
 
 ARROW_STYLES = {Direction.CLIENT_TO_SERVER: "green", Direction.SERVER_TO_CLIENT: "magenta"}
 OUTCOME_STYLES = {
@@ -26,6 +33,14 @@ def call_fields(call: Call) -> dict[str, object]:
     fields: dict[str, object] = msgspec.to_builtins(call)
     latency = call.latency
     return {**fields, "latency": None if latency is None else latency.total_seconds()}
+
+
+def style_call(method: str, name: str | None, *, narrow: bool = False) -> Text:
+    """Return the method and the name of a call; if `narrow`, the method only without a name."""
+    if not name:
+        return styled(method, "bold")
+    styled_name = styled(name, "cyan")
+    return styled_name if narrow else join(styled(method, "bold"), " ", styled_name)
 
 
 def describe_outcome(call: Call) -> str:

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,7 +20,13 @@ from ..values.errors import SessionNotFound, short_id
 from ..values.query import SessionQuery
 from ..values.session import Session
 from ..values.states import Direction
-from .call_text import ARROW_STYLES, OUTCOME_STYLES, call_fields, describe_outcome
+from .call_text import (
+    ARROW_STYLES,
+    OUTCOME_STYLES,
+    call_fields,
+    describe_outcome,
+    style_call,
+)
 from .console import print_line
 from .frame_text import ARROWS
 from .newest_sessions import newest_sessions
@@ -33,13 +39,10 @@ from .quantities import (
     parse_duration,
     parse_since,
 )
-from .screen import Screen, join
+from .screen import Screen
 from .session_text import show_command
 from .stores import NOTHING, AsJson, StoreUrl, find_session, open_store, run_command
 from .table import Cell, Column, Table
-
-if TYPE_CHECKING:
-    from rich.text import Text  # noqa: TID251 - as a type
 
 __all__ = ["calls"]
 
@@ -57,7 +60,7 @@ _COLUMNS = (
     Column("dir", 7),
     Column("call", 1, least=18),
     Column("latency", 5, right=True),
-    Column("size", 8, right=True),
+    Column("size", 8, right=True, spare=True),
     Column("outcome", 2, least=16),
 )
 
@@ -240,15 +243,8 @@ def _row(call: Call, *, of_all: bool, narrow: bool) -> tuple[Cell, ...]:
         f"{call.request_seq}",
         format_moment(call.started, exact=True),
         styled(ARROWS[call.direction], ARROW_STYLES[call.direction]),
-        _title(call, narrow=narrow),
+        style_call(call.method, call.name, narrow=narrow),
         "" if latency is None else format_duration(latency),
         "" if call.response_bytes is None else format_size(call.response_bytes),
         styled(describe_outcome(call), style),
     )
-
-
-def _title(call: Call, *, narrow: bool) -> Text:
-    if not call.name:
-        return styled(call.method)
-    name = styled(call.name, "cyan")
-    return name if narrow else join(f"{call.method} ", name)

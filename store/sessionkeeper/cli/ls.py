@@ -42,13 +42,13 @@ _COLUMNS = (
     Column("server", 2, least=10),
     Column("state", 3, least=14),
     Column("started", 8, right=True),
-    Column("duration", 10, right=True),
+    Column("duration", 10, right=True, spare=True),
     Column("calls", 5, right=True),
     Column("errors", 4, right=True),
-    Column("frames", 11, right=True),
+    Column("frames", 11, right=True, spare=True),
     Column("odd frames", 7, optional=True, style="yellow"),
-    Column("transport", 13, optional=True),
-    Column("tags", 12, least=6, optional=True),
+    Column("transport", 13, spare=True),
+    Column("tags", 12, least=6, optional=True, spare=True),
 )
 
 

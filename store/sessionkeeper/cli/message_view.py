@@ -14,6 +14,7 @@ from ..printing import styled
 from ..recording.analysis import Call, CallTracker
 from ..values.delivery import Delivery, HttpDelivery, SseDelivery, StdioDelivery
 from ..values.errors import short_id
+from ..values.jsonrpc import MessageKind
 from ..values.message import Frame, MessageEnvelope
 from ..values.session import Session
 from ..values.states import Direction
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["find_calls", "show_message", "write_bytes"]
 
-_PAGE = 1_000
+_PAGE = 500
+_LOOK_BACK = 2_000
+"""Frames."""
 _SENDERS = {
     Direction.CLIENT_TO_SERVER: "client to server",
     Direction.SERVER_TO_CLIENT: "server to client",
@@ -37,12 +40,26 @@ _MEMBER = re.compile(r'( *)("(?:[^"\\]|\\.)*": )?(.*?)(,?)')
 _ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-async def find_calls(store: AtomicSessionStore, session: Session, seq: int) -> list[Call]:
+async def find_calls(store: AtomicSessionStore, session: Session, frame: Frame) -> list[Call]:
     """Return the calls that a frame opened, answered or changed, as they became.
 
-    Reads the log up to the last of their answers. Raises `SessionNotFound`, `StoreUnavailable`.
+    Reads on to the last of their answers. The request is looked for in the frames just before, then
+    in all. Raises `SessionNotFound`, `StoreUnavailable`.
     """
-    tracker, after = CallTracker(session.id), 0
+    kinds = {each.kind for each in frame.envelope.heads()}
+    if not kinds:
+        return []
+    start = max(0, frame.seq - 1 - _LOOK_BACK)
+    found = await _find_calls(store, session, frame.seq, start)
+    if found or not start or kinds == {MessageKind.REQUEST}:
+        return found
+    return await _find_calls(store, session, frame.seq, 0)
+
+
+async def _find_calls(
+    store: AtomicSessionStore, session: Session, seq: int, after: int
+) -> list[Call]:
+    tracker = CallTracker(session.id)
     related: dict[tuple[int, object], Call] | None = None
 
     def update(changed: Sequence[Call]) -> None:
@@ -50,7 +67,7 @@ async def find_calls(store: AtomicSessionStore, session: Session, seq: int) -> l
             if related is not None and (key := (call.request_seq, call.request_id)) in related:
                 related[key] = call
 
-    with progress("pairing", session.last_seq) as advance:
+    with progress("pairing", session.last_seq - after) as advance:
         while after < session.last_seq:
             frames = await store.read_frames(session.id, after=after, limit=_PAGE)
             for frame in frames:

@@ -10,6 +10,7 @@ from ..printing import styled
 from ..recording.analysis import Call, CallOutcome, CallTracker
 from ..values.jsonrpc import MessageKind
 from ..values.message import Frame
+from .call_text import style_call
 from .quantities import format_duration
 from .screen import join
 from .summaries import Summary, summarize
@@ -54,14 +55,14 @@ class Message:
         if call is None:
             yield styled("answer to no request seen here", "yellow")
             return
-        yield _title(call.method, call.name)
+        yield style_call(call.method, call.name)
         if call.latency is not None:
             yield styled(format_duration(call.latency), "dim")
 
     def _describe_content(self) -> Text:
         summary, call = self.summary, self.call
         if summary.kind is MessageKind.REQUEST:
-            text = _title(summary.head, summary.name)
+            text = style_call(summary.head, summary.name)
         elif summary.kind is MessageKind.NOTIFICATION:
             text = styled(summary.head, "blue")
         elif self.answers:
@@ -105,8 +106,3 @@ def read_messages(frame: Frame, tracker: CallTracker) -> list[Message]:
             call = others[0] if len(others) == len(summaries) == 1 else None
         found.append(Message(frame, summary, call))
     return found
-
-
-def _title(method: str, name: str | None) -> Text:
-    text = styled(method, "bold")
-    return join(text, styled(f" {name}", "cyan")) if name else text

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import cast
 
 from ..leases import RecorderState, recorder_state
+from ..recording.analysis.parties import (
+    SERVER_KEY,
+    client_name,
+    client_version,
+    server_name,
+    server_url,
+    server_version,
+)
+from ..recording.redaction.manifest import manifest_of
 from ..values.errors import short_id
 from ..values.session import Session
 from ..values.states import SessionState
@@ -30,32 +38,24 @@ __all__ = [
 
 OWN_KEYS = "sessionkeeper."
 """What the metadata of recorders begins with."""
-_SERVER_KEY, _NAME_KEY = f"{OWN_KEYS}server", f"{OWN_KEYS}name"
-_REDACTION_KEY = f"{OWN_KEYS}redaction"
-_RUNNERS = frozenset({"python", "python3", "node", "npx", "uvx", "uv", "sh", "bash", "env", "deno"})
+_NAME_KEY = f"{OWN_KEYS}name"
 
 
 def describe_client(session: Session) -> str:
     """Return the name and version of the client; nothing if it told none."""
-    return _describe_info(session.client_info)
+    return _join(client_name(session), client_version(session))
 
 
 def describe_server(session: Session) -> str:
-    """Return the name and version of the server; without them, what was recorded, in short."""
-    if described := _describe_info(session.server_info):
-        return described
-    server = _members(session.metadata.get(_SERVER_KEY))
-    if isinstance(url := server.get("url"), str):
-        return url
-    return _short_command(_command(server))
+    """Return the name and version of the server; without them its URL, or its program."""
+    return _join(server_name(session), server_version(session))
 
 
 def describe_endpoint(session: Session) -> tuple[str, str]:
     """Return `url` or `command`, and that of the server; nothing if it is not known."""
-    server = _members(session.metadata.get(_SERVER_KEY))
-    if isinstance(url := server.get("url"), str):
+    if url := server_url(session):
         return "url", url
-    return "command", shlex.join(_command(server))
+    return "command", shlex.join(_command(_members(session.metadata.get(SERVER_KEY))))
 
 
 def name_of(session: Session) -> str:
@@ -101,13 +101,12 @@ def describe_odd_frames(session: Session) -> str:
 
 def describe_redaction(session: Session) -> str:
     """Say what was taken out of a recording, by the manifest in it; nothing without one."""
-    if _REDACTION_KEY not in session.metadata:
+    manifest = manifest_of(session)
+    if manifest is None:
         return ""
-    manifest = _members(session.metadata[_REDACTION_KEY])
-    rules = ", ".join(map(str, _items(manifest.get("rules"))))
-    places = [f"{count} of {kind}" for kind, count in _members(manifest.get("places")).items()]
+    places = [f"{count:,} of {kind}" for kind, count in sorted(manifest.places.items())]
     taken = f"{', '.join(places)} taken out" if places else "nothing had to be taken out"
-    return f"{taken}; rules: {rules}" if rules else taken
+    return f"{taken}; rules: {', '.join(manifest.rules)}" if manifest.rules else taken
 
 
 def session_fields(session: Session) -> dict[str, object]:
@@ -128,19 +127,8 @@ def show_command(url: str, session_id: str, seq: int) -> str:
     return f"sessionkeeper show {hyphen}{store} {shlex.quote(short)} {seq}"
 
 
-def _describe_info(info: Mapping[str, object] | None) -> str:
-    if info is None:
-        return ""
-    name, version = info.get("name"), info.get("version")
-    return " ".join(each for each in (name, version) if isinstance(each, str) and each)
-
-
-def _short_command(command: Sequence[str]) -> str:
-    """Return the first word that says what is run: not the interpreter, and no option."""
-    words = [os.path.basename(each) or each for each in command]
-    while len(words) > 1 and (words[0] in _RUNNERS or words[0].startswith("-")):
-        words.pop(0)
-    return words[0] if words else ""
+def _join(*parts: str | None) -> str:
+    return " ".join(filter(None, parts))
 
 
 def _command(server: Mapping[str, object]) -> list[str]:

@@ -41,7 +41,9 @@ from .stores import NOTHING, AsJson, SessionId, StoreUrl, find_session, open_sto
 
 __all__ = ["show"]
 
-_PAGE = 1_000
+_PAGE = 250
+"""Frames that are in memory at a time, each of any size."""
+_LOOK_BACK = 1_000
 _SHOWN = 20
 
 
@@ -92,8 +94,10 @@ async def _show(url: str, asked: str, count: int | None) -> int:
         conversation = Conversation(screen, session)
         if first > 1:
             # The requests that the first answers belong to.
-            known = max(0, first - 1 - _PAGE)
-            earlier = await store.read_frames(session.id, after=known, before=first, limit=_PAGE)
+            known = max(0, first - 1 - _LOOK_BACK)
+            earlier = await store.read_frames(
+                session.id, after=known, before=first, limit=_LOOK_BACK
+            )
             conversation.pass_over(earlier)
             screen.note(f"… {format_counted(first - 1, 'earlier frame')}; --all shows them")
         async for frames in _pages(store, session, count):
@@ -132,7 +136,7 @@ async def _show_message(url: str, asked: str, seq: int, *, raw: bool, as_json: b
             with interruptible():
                 write_bytes(frames[0].envelope.message)
             return 0
-        related = await find_calls(store, session, seq)
+        related = await find_calls(store, session, frames[0])
     if as_json:
         print_line(
             json.dumps(

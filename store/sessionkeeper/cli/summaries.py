@@ -9,8 +9,7 @@ Source of the members: MCP 2025-11-25, schema.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,25 +17,14 @@ from ..values.jsonrpc import MessageKind
 from ..values.message import MessageEnvelope
 from .frame_text import describe_frame
 from .quantities import format_size
+from .quoting import READ, Members, cut, quote, quote_object, read_items, read_members, read_text
 
-__all__ = ["LONGEST", "STDERR", "Summary", "summarize"]
+__all__ = ["STDERR", "Summary", "summarize"]
 
-LONGEST = 1_000
-"""Characters of a value that are shown at most."""
 STDERR = "stderr"
 """The stream of the lines that a server wrote on its standard error."""
-_FORMATTED = 262_144
-"""Bytes of the longest value that is written without spaces; of a longer one, the beginning."""
-_READ = 4 * LONGEST
-"""Characters, or bytes, of which a value is made that is cut to `LONGEST` in the end."""
 _NAMES = 12
 """Names of a list that are shown at most."""
-
-_Members: TypeAlias = "dict[str, msgspec.Raw]"
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_text = msgspec.json.Decoder(str).decode
-_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Summary(NamedTuple):
@@ -55,41 +43,41 @@ def summarize(envelope: MessageEnvelope) -> list[Summary]:
     """Summarize each message of a frame, or the frame if it is no message. O(bytes)."""
     if not envelope.is_message:
         if envelope.kind is MessageKind.OPAQUE and envelope.context.stream == STDERR:
-            text = envelope.message[:_READ].decode(errors="backslashreplace")
-            return [Summary(MessageKind.OPAQUE, STDERR, "", _cut(text))]
-        return [Summary(envelope.kind, "", "", _cut(describe_frame(envelope)))]
+            text = envelope.message[:READ].decode(errors="backslashreplace")
+            return [Summary(MessageKind.OPAQUE, STDERR, "", cut(text))]
+        return [Summary(envelope.kind, "", "", cut(describe_frame(envelope)))]
     parts = (
-        _items(msgspec.Raw(envelope.message))
+        read_items(msgspec.Raw(envelope.message))
         if envelope.kind is MessageKind.BATCH
         else [msgspec.Raw(envelope.message)]
     )
-    return [_summary(_members(part)) for part in parts]
+    return [_summary(read_members(part)) for part in parts]
 
 
-def _summary(message: _Members) -> Summary:
+def _summary(message: Members) -> Summary:
     if "method" in message:
         kind = MessageKind.REQUEST if "id" in message else MessageKind.NOTIFICATION
-        method, params = _text(message["method"]), _members(message.get("params"))
+        method, params = read_text(message["method"]), read_members(message.get("params"))
         name, body = _describe_params(method, params)
-        return Summary(kind, _cut(method), _cut(name), _cut(body))
+        return Summary(kind, cut(method), cut(name), cut(body))
     if "error" in message:
-        error = _members(message["error"])
-        code, text = _quote(error.get("code")), _text(error.get("message"))
-        return Summary(MessageKind.ERROR, "", "", _cut(f"error {code}: {text}"))
-    result = _members(message.get("result"))
-    body = _describe_result(result) if result else _quote(message.get("result"))
-    return Summary(MessageKind.RESULT, "", "", _cut(body))
+        error = read_members(message["error"])
+        code, text = quote(error.get("code")), read_text(error.get("message"))
+        return Summary(MessageKind.ERROR, "", "", cut(f"error {code}: {text}"))
+    result = read_members(message.get("result"))
+    body = _describe_result(result) if result else quote(message.get("result"))
+    return Summary(MessageKind.RESULT, "", "", cut(body))
 
 
-def _describe_params(method: str, params: _Members) -> tuple[str, str]:
+def _describe_params(method: str, params: Members) -> tuple[str, str]:
     """Return the name in the parameters, and the rest of them."""
     rest = {name: each for name, each in params.items() if name != "_meta"}
     if method in _NAMED:
-        name = _text(rest.pop(_NAMED[method], None))
+        name = read_text(rest.pop(_NAMED[method], None))
         return name, _arguments(rest)
     if method in _PARAMS and (described := _PARAMS[method](rest)):
         return "", described
-    return "", _object(rest) if rest else ""
+    return "", quote_object(rest) if rest else ""
 
 
 _NAMED = {
@@ -102,35 +90,35 @@ _NAMED = {
 """The member that names what a request is about."""
 
 
-def _describe_initialize(params: _Members) -> str:
-    client = _name(_members(params.get("clientInfo")))
-    return f"{client} · protocol {_text(params.get('protocolVersion'))}"
+def _describe_initialize(params: Members) -> str:
+    client = _name(read_members(params.get("clientInfo")))
+    return f"{client} · protocol {read_text(params.get('protocolVersion'))}"
 
 
-def _describe_progress(params: _Members) -> str:
-    total = f"/{_quote(params['total'])}" if "total" in params else ""
-    return f"{_quote(params.get('progress'))}{total} {_text(params.get('message'))}".strip()
+def _describe_progress(params: Members) -> str:
+    total = f"/{quote(params['total'])}" if "total" in params else ""
+    return f"{quote(params.get('progress'))}{total} {read_text(params.get('message'))}".strip()
 
 
-def _describe_log(params: _Members) -> str:
-    logger = f" {_text(params['logger'])}" if "logger" in params else ""
-    return f"{_text(params.get('level'))}{logger}: {_text(params.get('data'))}"
+def _describe_log(params: Members) -> str:
+    logger = f" {read_text(params['logger'])}" if "logger" in params else ""
+    return f"{read_text(params.get('level'))}{logger}: {read_text(params.get('data'))}"
 
 
-def _describe_cancel(params: _Members) -> str:
-    reason = f": {_text(params['reason'])}" if "reason" in params else ""
-    return f"request {_quote(params.get('requestId'))}{reason}"
+def _describe_cancel(params: Members) -> str:
+    reason = f": {read_text(params['reason'])}" if "reason" in params else ""
+    return f"request {quote(params.get('requestId'))}{reason}"
 
 
-def _describe_elicitation(params: _Members) -> str:
-    return _text(params.get("message"))
+def _describe_elicitation(params: Members) -> str:
+    return read_text(params.get("message"))
 
 
-def _describe_sampling(params: _Members) -> str:
+def _describe_sampling(params: Members) -> str:
     return _describe_messages(params["messages"]) if "messages" in params else ""
 
 
-_PARAMS: dict[str, Callable[[_Members], str]] = {
+_PARAMS: dict[str, Callable[[Members], str]] = {
     "initialize": _describe_initialize,
     "notifications/progress": _describe_progress,
     "notifications/message": _describe_log,
@@ -140,63 +128,63 @@ _PARAMS: dict[str, Callable[[_Members], str]] = {
 }
 
 
-def _arguments(rest: _Members) -> str:
+def _arguments(rest: Members) -> str:
     if rest.keys() <= {"arguments"}:
-        return _quote(rest.get("arguments"))
-    return _object(rest)
+        return quote(rest.get("arguments"))
+    return quote_object(rest)
 
 
-def _describe_result(result: _Members) -> str:
+def _describe_result(result: Members) -> str:
     rest = {name: each for name, each in result.items() if name != "_meta"}
     for name, describe in _DESCRIBED.items():
         if name in rest:
-            return describe(rest[name]) or _object(rest)
+            return describe(rest[name]) or quote_object(rest)
     if "serverInfo" in rest:
-        capabilities = ", ".join(_members(rest.get("capabilities"))) or "none"
-        version = _text(rest.get("protocolVersion"))
-        return f"{_name(_members(rest['serverInfo']))} · protocol {version} · {capabilities}"
+        capabilities = ", ".join(read_members(rest.get("capabilities"))) or "none"
+        version = read_text(rest.get("protocolVersion"))
+        return f"{_name(read_members(rest['serverInfo']))} · protocol {version} · {capabilities}"
     if "action" in rest:
-        content = f" {_quote(rest['content'])}" if "content" in rest else ""
-        return f"{_text(rest['action'])}{content}"
+        content = f" {quote(rest['content'])}" if "content" in rest else ""
+        return f"{read_text(rest['action'])}{content}"
     if "content" in rest:
-        return _describe_content(rest["content"]) or _object(rest)
-    return _object(rest)
+        return _describe_content(rest["content"]) or quote_object(rest)
+    return quote_object(rest)
 
 
 def _describe_content(raw: msgspec.Raw) -> str:
     """Describe content of a tool or a message: its texts, and the size of everything else."""
-    parts = _items(raw) or [raw]
+    parts = read_items(raw) or [raw]
     return " ".join(filter(None, map(_describe_part, parts[:_NAMES])))
 
 
 def _describe_part(raw: msgspec.Raw) -> str:
-    part = _members(raw)
+    part = read_members(raw)
     if "text" in part:
-        return " ".join(_text(part["text"])[:_READ].split())  # without its line breaks
+        return " ".join(read_text(part["text"])[:READ].split())  # without its line breaks
     if "resource" in part:
         return _describe_part(part["resource"])
-    kind = _text(part.get("type")) or "blob"
-    media_type = f" {_text(part['mimeType'])}" if "mimeType" in part else ""
+    kind = read_text(part.get("type")) or "blob"
+    media_type = f" {read_text(part['mimeType'])}" if "mimeType" in part else ""
     data = part.get("data", part.get("blob"))
     if data is not None:
         return f"[{kind}{media_type}, {format_size(len(bytes(data)))} of Base64]"
-    return f"[{kind}{media_type}] {_text(part.get('uri'))}".strip() if part else ""
+    return f"[{kind}{media_type}] {read_text(part.get('uri'))}".strip() if part else ""
 
 
 def _describe_messages(raw: msgspec.Raw) -> str:
     said: list[str] = []
-    for each in _items(raw)[:_NAMES]:
-        members = _members(each)
+    for each in read_items(raw)[:_NAMES]:
+        members = read_members(each)
         content = _describe_content(members["content"]) if "content" in members else ""
-        said.append(f"{_text(members.get('role'))}: {content}")
+        said.append(f"{read_text(members.get('role'))}: {content}")
     return " | ".join(said)
 
 
 def _describe_list(noun: str) -> Callable[[msgspec.Raw], str]:
     def describe(raw: msgspec.Raw) -> str:
-        items = _items(raw)
-        members = (_members(each) for each in items[:_NAMES])
-        names = [_text(each.get("name", each.get("uri"))) for each in members]
+        items = read_items(raw)
+        members = (read_members(each) for each in items[:_NAMES])
+        names = [read_text(each.get("name", each.get("uri"))) for each in members]
         more = ", …" if len(items) > _NAMES else ""
         counted = f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
         return f"{counted}: {', '.join(names)}{more}" if items else counted
@@ -216,50 +204,5 @@ _DESCRIBED: dict[str, Callable[[msgspec.Raw], str]] = {
 """The results that are known by a member."""
 
 
-def _name(info: _Members) -> str:
-    return f"{_text(info.get('name')) or '?'} {_text(info.get('version'))}".strip()
-
-
-def _members(raw: msgspec.Raw | None) -> _Members:
-    """Return the members of an object; none if it is something else."""
-    try:
-        return {} if raw is None else _decode_members(raw)
-    except _ERRORS:
-        return {}
-
-
-def _items(raw: msgspec.Raw) -> list[msgspec.Raw]:
-    try:
-        return _decode_items(raw)
-    except _ERRORS:
-        return []
-
-
-def _text(raw: msgspec.Raw | None) -> str:
-    """Return a string as it reads; another value as it is written."""
-    try:
-        return "" if raw is None else _decode_text(raw)
-    except _ERRORS:
-        return _quote(raw)
-
-
-def _quote(raw: msgspec.Raw | None) -> str:
-    """Return a value as it is written, without the spaces between its parts."""
-    if raw is None:
-        return ""
-    written = bytes(raw)
-    if len(written) <= _FORMATTED:
-        with suppress(*_ERRORS):
-            written = msgspec.json.format(written, indent=-1)
-    return written[:_READ].decode(errors="ignore")
-
-
-def _object(members: _Members) -> str:
-    parts = (
-        f"{msgspec.json.encode(name).decode()}:{_quote(each)}" for name, each in members.items()
-    )
-    return f"{{{','.join(parts)}}}"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+def _name(info: Members) -> str:
+    return f"{read_text(info.get('name')) or '?'} {read_text(info.get('version'))}".strip()

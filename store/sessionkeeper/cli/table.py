@@ -39,6 +39,8 @@ class Column:
     """Cells to which it may be shortened; None for never."""
     optional: bool = False
     """Whether it is left out when it has nothing to show."""
+    spare: bool = False
+    """Whether it is left out before another one is shortened."""
     style: str = ""
 
 
@@ -132,8 +134,17 @@ def _fit(
         minimum = columns[number].least
         return natural[number] if minimum is None else min(minimum, natural[number])
 
-    while len(shown) > 1 and _total([least(each) for each in shown]) > room:
-        shown.remove(max(shown, key=lambda number: (columns[number].importance, number)))
+    def unimportance(number: int) -> tuple[int, int]:
+        return columns[number].importance, number
+
+    while len(shown) > 1:
+        spare = [number for number in shown if columns[number].spare]
+        if _total([least(each) for each in shown]) > room:
+            shown.remove(max(shown, key=unimportance))
+        elif spare and _total([natural[each] for each in shown]) > room:
+            shown.remove(max(spare, key=unimportance))
+        else:
+            break
     widths = {number: min(natural[number], max(room, least(number))) for number in shown}
     while (excess := _total(list(widths.values())) - room) > 0:
         shrinkable = [number for number in shown if widths[number] > least(number)]

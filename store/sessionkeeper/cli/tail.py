@@ -14,7 +14,7 @@ from ..recording.analysis import Call, CallOutcome, CallTracker
 from ..values.errors import SessionNotFound, short_id
 from ..values.message import Frame
 from ..values.session import Session
-from .call_text import ARROW_STYLES, OUTCOME_STYLES, describe_outcome
+from .call_text import ARROW_STYLES, OUTCOME_STYLES, describe_outcome, style_call
 from .console import print_line
 from .following import SessionFollower
 from .frame_text import ARROWS, frame_fields
@@ -161,16 +161,9 @@ class _Printer:
 
 
 def _describe_end(call: Call) -> Text:
-    name = styled(f" {call.name}" if call.name else "", "cyan")
     outcome = styled(describe_outcome(call), OUTCOME_STYLES[call.outcome])
-    return join(
-        styled(f"{call.request_seq}", "dim"),
-        " ✗ ",
-        styled(call.method, "bold"),
-        name,
-        "  ",
-        outcome,
-    )
+    seq = styled(f"{call.request_seq}", "dim")
+    return join(seq, " ✗ ", style_call(call.method, call.name), "  ", outcome)
 
 
 def _key(session: Session) -> tuple[str, str]:
