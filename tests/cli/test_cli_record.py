@@ -106,6 +106,15 @@ def test_a_server_that_cannot_start_is_one_line(start: Start, program: str, code
     assert err.count(b"\n") == 1
 
 
+@pytest.mark.parametrize(("program", "reason"), [("/etc", "it is a directory"), ("", "no name")])
+def test_what_is_no_program_is_said(start: Start, program: str, reason: str) -> None:
+    """In place of `Permission denied`, which is what the system says."""
+    proxy = start("record", "--", program)
+    _, err = proxy.communicate()
+    assert proxy.returncode == 126
+    assert reason in err.decode()
+
+
 def test_ctrl_c_ends_a_stubborn_server(start: Start) -> None:
     """SIGINT to the proxy ends a server that ignores it; the session is closed."""
     proxy = start("record", "--json", *server(STUBBORN))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -246,3 +248,31 @@ async def test_a_server_that_cannot_start_is_in_the_record(rig: Rig, door: Door)
         await rig.run(rig.proxy(["no-such-command"], on_traffic_end=recorder.finish))
     await recorder.aclose()
     assert rig.notes.endings == ["cannot start 'no-such-command': not found"]
+
+
+async def test_traffic_passes_while_what_opening_needs_is_loaded(rig: Rig, door: Door) -> None:
+    """Loading holds up the loop, and no byte; what passed is recorded afterwards."""
+    answers: list[bytes] = []
+    answered = threading.Event()
+
+    def call() -> None:
+        os.write(rig.to_tap, rig.request(1))
+        answers.append(os.read(rig.from_tap, 65536))
+        answered.set()
+
+    def load() -> None:
+        assert answered.wait(600)
+
+    door.may_open.set()
+    recorder = LateRecorder(door.open, load=load, report=rig.troubles.append)
+    rig.use(recorder)
+    proxy = rig.proxy(rig.ANSWER, on_traffic_end=recorder.finish)
+    client = threading.Thread(target=call)
+    client.start()
+    running = rig.run(proxy)
+    await asyncio.to_thread(client.join)
+    rig.hang_up()
+    report = await running
+    await recorder.aclose()
+    assert answers == [b'{"jsonrpc": "2.0", "id": 1, "result": {}}\n']
+    assert (report.recorded, len(rig.notes.messages), rig.troubles) == (2, 2, [])

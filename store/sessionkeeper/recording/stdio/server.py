@@ -36,6 +36,8 @@ class CommandNotStarted(SessionError):
         reason = "not found" if missing else (error.strerror or type(error).__name__)
         if missing and error.filename not in (None, program):
             reason = f"no such directory: {os.fsdecode(error.filename)}"  # the working directory
+        if not program or os.path.isdir(program):
+            reason = "it is a directory" if program else "it has no name"
         super().__init__(f"cannot start {program!r}: {reason}")
         self.program = program
         self.exit_status = _NOT_FOUND if missing else _NOT_EXECUTABLE
