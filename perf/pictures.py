@@ -6,6 +6,7 @@ It needs the extra `test` and a Chromium on the PATH. It takes about a minute an
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -21,6 +23,9 @@ from tempfile import TemporaryDirectory
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 from rich.text import Text  # noqa: TID251 - it draws what the command printed
+from sessionkeeper.stores.config import backend_from_url
+from sessionkeeper.stores.factory import StorageFactory
+from view_store import write_store
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 DESIGNS = ("actor", "sqlite", "read-modify-write", "listing-over-awaits")
@@ -75,6 +80,8 @@ def main() -> None:
         picture = page.locator("details.example[open] .picture")
         picture.screenshot(path=IMAGES / "counterexample.png")
 
+        draw_view(page, f"sqlite:///{Path(folder, 'tape.db')}")
+
         bench = Path(folder, "bench.html")
         stores = [argument for name in STORES for argument in ("--store", name)]
         loads = ("--mix", "hot", "--callers", "1,8,64,256", "--seconds", "0.6", "--rounds", "2")
@@ -84,6 +91,36 @@ def main() -> None:
         page.screenshot(path=IMAGES / "bench.png")
     with TemporaryDirectory() as folder:
         write_terminal(IMAGES / "cli.svg", *commands(folder))
+
+
+def draw_view(page: Page, url: str) -> None:
+    """Show a store as `view` does: a call with its answer, and in dark colours the problems."""
+
+    async def fill() -> None:
+        async with await StorageFactory.create(backend_from_url(url)) as store:
+            await write_store(store)
+
+    with ThreadPoolExecutor(1) as pool:  # the browser has a loop in this thread
+        pool.submit(lambda: asyncio.run(fill())).result()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "sessionkeeper", "view", url], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stdout is not None
+        page.set_viewport_size({"width": 1440, "height": 900})
+        page.goto(server.stdout.readline().strip())
+        page.locator(".row b", has_text="summarize").last.click()
+        page.locator(".meanwhile").first.wait_for()
+        page.locator(".store").evaluate("store => { store.textContent = 'tape.db'; }")
+        page.mouse.move(0, 0)
+        page.screenshot(path=IMAGES / "view.png")
+        page.keyboard.press("t")
+        page.keyboard.press("2")
+        page.locator(".problem").first.wait_for()
+        page.screenshot(path=IMAGES / "view-problems.png")
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def commands(folder: str) -> Iterator[tuple[str, str]]:

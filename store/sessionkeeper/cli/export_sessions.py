@@ -53,6 +53,12 @@ def export_sessions(
             "--otlp", help="Send the spans to a collector: http://127.0.0.1:4318.", metavar="URL"
         ),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", help="Write them as one page for the browser, to this file.", metavar="FILE"
+        ),
+    ] = None,
 ) -> int:
     """Write sessions with their frames as JSON Lines, for `import`; or their calls, for others.
 
@@ -63,10 +69,19 @@ def export_sessions(
     would take for a formula gets a ' in front. Spans have the names of the semantic conventions for
     MCP, and neither arguments nor results; the headers for a collector are in the variable
     OTEL_EXPORTER_OTLP_HEADERS.
+
+    --html writes the page of `view` with these sessions in it: one file, which needs no server and
+    no network, to attach to a bug report. It contains complete messages.
     """
     if sum((as_csv, as_spans, collector is not None)) > 1:
         raise typer.BadParameter("choose one of --csv, --otel and --otlp", param_hint="the format")
     asked = session or []
+    if html is not None:
+        from .export_html import export_html
+
+        if as_csv or as_spans or collector is not None or output is not None:
+            raise typer.BadParameter("it goes with no other format, and no -o", param_hint="--html")
+        return run_command(export_html(store, asked, html))
     if as_csv:
         from .export_csv import export_csv
 
