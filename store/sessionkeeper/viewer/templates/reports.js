@@ -46,7 +46,7 @@ function problemLines(same, go) {
   const [first] = same;
   const place = (each) => `${clock(each.time, { date: true })}${each.seq === null ? "" : ` · frame ${number(each.seq)}`}`;
   const row = button("", () => go(first.session, first.seq), { class: "problem" });
-  row.append(el("span", { class: "subject" }, plain(shorten(first.subject || "the session", 120))),
+  row.append(el("span", { class: "subject" }, plain(shorten(first.subject || (first.seq === null ? "the session" : "a frame"), 120))),
     el("span", { class: "text" }, plain(shorten(first.text, 400)), first.hint ? el("small", {}, plain(first.hint)) : null),
     el("span", { class: "where" }, el("b", {}, plain(shorten(first.server ?? "unnamed server", 60))), el("br"), place(first)));
   if (same.length === 1) return [row];

@@ -183,7 +183,6 @@ class Timeline {
       pen.fillStyle = tones.lane;
       pen.fillRect(0, lane.top - 3, this.wide, lane.height + 8);
     });
-    const bottom = lanes[1].top + lanes[1].height + 5;
     pen.font = "11px system-ui, sans-serif";
     pen.textAlign = "center";
     for (const [place, real, shown] of time.pauses) {
@@ -193,9 +192,9 @@ class Timeline {
       pen.globalAlpha = 0.75;
       for (const lane of lanes) pen.fillRect(x + width * 0.2, lane.top - 3, Math.max(1, width * 0.6), lane.height + 8);
       pen.globalAlpha = 1;
-      if (width > 46) {
+      if (width > 64) {
         pen.fillStyle = tones.muted;
-        pen.fillText(`⋯ ${duration(real)}`, x + width / 2, AXIS - 6);
+        pen.fillText(`⋯ ${duration(real)}`, x + width / 2, lanes[0].top + lanes[0].height / 2);
       }
     }
     pen.fillStyle = tones.muted;
@@ -209,19 +208,24 @@ class Timeline {
       pen.textAlign = "center";
       if (width > 40) pen.fillText(`⋯ ${duration(time.tail[0])}`, x + width / 2, AXIS - 6);
     }
-    /* Times at the beginning of what is in view, and at steps of a round length within it. */
+    /* The time at the end of each pause, and at steps of a round length where there is room. */
     if (this.log.first === null) return;
+    const marks = time.pauses.map(([place, , shown]) => place + shown).concat(this.from === 0 ? [0] : []);
     const step = roundStep(((this.end - this.from) / this.wide) * 110);
+    for (let place = Math.ceil(this.from / step) * step; place < Math.min(this.end, time.busy); place += step) {
+      if (!time.pauses.some(([at, , shown]) => place > at - step * 0.6 && place < at + shown + step * 0.6)) marks.push(place);
+    }
     let last = -99;
-    for (let place = Math.ceil(this.from / step) * step; place < this.end; place += step) {
+    pen.textAlign = "left";
+    for (const place of marks.sort((a, b) => a - b)) {
       const x = this.x(place);
-      if (x - last < 64 || x > this.wide - 40 || place > time.busy || time.pauses.some(([at, , shown]) => place > at - step * 0.3 && place < at + shown + step * 0.3)) continue;
+      if (x < 0 || x - last < 62 || x > this.wide - (time.tail ? this.x(time.length) - this.x(time.busy) : 0) - 50) continue;
       last = x;
       pen.fillStyle = tones.rule;
-      pen.fillRect(Math.round(x), AXIS, 1, bottom - AXIS);
+      pen.fillRect(Math.round(x), AXIS - 5, 1, 6);
+      for (const lane of lanes) pen.fillRect(Math.round(x), lane.top - 3, 1, lane.height + 8);
       pen.fillStyle = tones.muted;
-      pen.textAlign = x < 30 ? "left" : "center";
-      pen.fillText(`+${duration(this.time.timeAt(place) - this.log.first)}`, Math.max(x, 4), AXIS - 6);
+      pen.fillText(elapsed(time.timeAt(place) - this.log.first).replace(step < 1 ? "" : /\.\d+$/, ""), x + 3, AXIS - 6);
     }
   }
   paintMap(ratio) {
