@@ -17,6 +17,8 @@ __all__ = ["Step", "read_log", "walk"]
 _FIRST_PAGE, _LARGEST_PAGE = 4, 1_000
 """Frames."""
 _PAGE_BYTES = 4 * 1024 * 1024
+_LONGEST_NEEDLE = 1_024
+"""Bytes that a store searches for."""
 
 
 class Step(NamedTuple):
@@ -35,6 +37,10 @@ async def read_log(
     With `containing`, only those with at least one of these byte strings, or more than those.
     Raises `SessionNotFound`, also for another session that has its id by now.
     """
+    if containing is not None:
+        async for found in _search_log(store, session, containing):
+            yield found
+        return
     after, limit = 0, _FIRST_PAGE
     while True:
         frames = await store.read_frames(
@@ -47,6 +53,21 @@ async def read_log(
         after = frames[-1].seq
         size = sum(len(each.envelope.message) for each in frames)
         limit = max(1, min(_LARGEST_PAGE, 2 * limit, limit * _PAGE_BYTES // max(size, 1)))
+
+
+async def _search_log(
+    store: AtomicSessionStore, session: Session, containing: Sequence[bytes]
+) -> AsyncGenerator[list[Frame]]:
+    # What begins with a long byte string has its beginning, too.
+    needles = [each[:_LONGEST_NEEDLE] for each in containing]
+    after, is_complete = 0, False
+    while not is_complete:
+        found = await store.search_frames(
+            session.id, containing=needles, after=after, incarnation=session.incarnation
+        )
+        if found.frames:
+            yield list(found.frames)
+        after, is_complete = found.scanned_to, found.is_complete
 
 
 async def walk(
