@@ -20,7 +20,7 @@ import sessionkeeper
 import sessionlab
 import soleowner
 from sessionkeeper import leases, otel, recording
-from sessionkeeper.recording import stdio
+from sessionkeeper.recording import redaction, stdio
 from sessionlab import conformance, explore
 from sessionlab.conformance import AtomicSessionStoreConformance
 from sybil import Example, Sybil
@@ -42,7 +42,7 @@ SITE = ROOT / ".ci/mkdocs.yml"
 
 INTEGRATIONS = ROOT / "docs/api/integrations.md"
 
-_RECORDING = (recording, stdio)
+_RECORDING = (recording, redaction, stdio)
 DEADLINES = ROOT / "docs/deadlines.md"
 
 GUARANTEES = ROOT / "docs/guarantees.md"

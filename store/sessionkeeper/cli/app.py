@@ -33,6 +33,7 @@ _OWN = {
     "tail": "tail",
     "grep": "grep",
     "problems": "problems",
+    "lint": "lint",
     "stats": "stats",
     "runs": "runs",
     "view": "view",
@@ -52,7 +53,7 @@ _SETTINGS: dict[str, dict[str, object]] = {
     "record": {"allow_interspersed_args": False, "ignore_unknown_options": False}
 }
 _ID_COMMANDS = frozenset(
-    {"calls", "show", "tail", "grep", "view", "problems", "stats", "export", "end", "rm"}
+    {"calls", "show", "tail", "grep", "view", "problems", "lint", "stats", "export", "end", "rm"}
 )
 _UNHEARD = logging.NullHandler()
 

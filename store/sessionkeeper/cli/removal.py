@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -10,14 +11,16 @@ import typer
 
 from ..interface.atomic_store import AtomicSessionStore
 from ..leases import RecorderState, end_gone_sessions, recorder_state
+from ..printing import printable
 from ..values.errors import short_id
 from ..values.session import Session
-from .console import complain, print_line
+from .console import complain, interruptible, print_line
 from .progress import progress
 from .stores import BAD_INPUT
 
 __all__ = [
     "Force",
+    "confirm",
     "format_count",
     "end_all_gone",
     "may_be_recorded",
@@ -51,6 +54,15 @@ def refuse_recorded(session: Session, action: str) -> int:
 def format_count(number: int) -> str:
     """Write a number of sessions."""
     return f"{number:,} {'session' if number == 1 else 'sessions'}"
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal."""
+    sys.stderr.write(f"{printable(question)} [y/N] ")
+    sys.stderr.flush()
+    with interruptible():
+        answer = sys.stdin.readline()
+    return answer.strip().lower() in ("y", "yes")
 
 
 def tell(numbers: Mapping[str, object], text: str, *, as_json: bool) -> None:

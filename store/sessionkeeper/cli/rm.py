@@ -9,9 +9,10 @@ import typer
 
 from ..values.errors import SessionNotFound, short_id
 from ..values.session import Session
-from .console import complain, interruptible
+from .console import complain
 from .progress import progress
-from .removal import Force, format_count, may_be_recorded, refuse_recorded, tell
+from .removal import Force, confirm, format_count, may_be_recorded, refuse_recorded, tell
+from .remove_content import parse_numbers, remove_content
 from .stores import NOTHING, AsJson, StoreUrl, find_session, open_store, run_command
 
 __all__ = ["rm"]
@@ -29,16 +30,34 @@ def rm(
             show_default=False,
         ),
     ],
+    *,
+    frames: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="Only remove the content of these frames of one session, as 3,7-9.",
+            show_default=False,
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask on a terminal.")] = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> int:
-    """Delete sessions with their frames.
+    """Delete sessions with their frames, or the content of some frames.
+
+    With --frames the session stays, also if it is being recorded, and so do the numbers of the
+    frames.
 
     On a terminal it asks first. Nothing is deleted if one of the ids is not known, or is the start
     of several, or belongs to a session whose recorder may still run. Exit code 1 if a session does
     not exist, or if the answer was no.
     """
+    if frames is not None:
+        if len(sessions) > 1:
+            raise typer.BadParameter("name one session", param_hint="--frames")
+        return run_command(
+            remove_content(store, sessions[0], parse_numbers(frames), yes=yes, as_json=as_json)
+        )
     return run_command(_rm(store, sessions, yes=yes, force=force, as_json=as_json))
 
 
@@ -68,8 +87,4 @@ def _confirm(sessions: list[Session]) -> bool:
         complain(f"{short_id(each.id)}: {each.state}, {each.frame_count} frames")
     if len(sessions) > _LISTED:
         complain(f"and {len(sessions) - _LISTED} more")
-    sys.stderr.write(f"delete {format_count(len(sessions))} with all frames? [y/N] ")
-    sys.stderr.flush()
-    with interruptible():
-        answer = sys.stdin.readline()
-    return answer.strip().lower() in ("y", "yes")
+    return confirm(f"delete {format_count(len(sessions))} with all frames?")
