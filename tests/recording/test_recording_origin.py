@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from sessionkeeper import HttpDelivery, MessageKind, SessionManager, SseDelivery
 from sessionkeeper.recording import Origin, SessionRecorder
+from sessionkeeper.recording.budget import Budget
 from sessionkeeper.recording.journal import Journal
 from sessionkeeper.recording.outcomes import LineOutcome
 from sessionkeeper.values.gap import Gap
@@ -69,11 +70,12 @@ async def test_a_payload_is_opaque_and_a_known_oddity_is_kept(manager: SessionMa
 async def test_the_journal_pairs_only_messages(manager: SessionManager) -> None:
     """A payload that looks like an answer answers nothing; what is odd may have been one."""
     recorder = await recorder_of(manager)
-    journal = Journal(recorder, max_pending=10_000, report=print)
+    journal = Journal(recorder, budget=Budget(10_000), report=print)
     journal.offer(C2S, [PING], ASKED)
     journal.offer(S2C, [PONG], Origin(media_type="text/plain"))
-    while journal.outcomes[S2C][LineOutcome.RECORDED] < 1:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        while journal.outcomes[S2C][LineOutcome.ASIDE] < 1:
+            await asyncio.sleep(0)
     assert journal.unanswered() == 1
     journal.offer(S2C, [b"\x1f\x8b"], Origin(oddity="not gzip"))
     await journal.settle(60)
@@ -87,7 +89,7 @@ async def test_what_was_dropped_has_its_stream_if_it_has_one(
 ) -> None:
     """Never that of the message that follows it."""
     recorder = await recorder_of(manager)
-    journal = Journal(recorder, max_pending=1_000, report=lambda _: None)
+    journal = Journal(recorder, budget=Budget(1_000), report=lambda _: None)
     for origin in ASKED, second:
         journal.offer(C2S, [PING + b" " * 2_000], origin)
     journal.offer(C2S, [PING], EVENT._replace(stream="POST-3"))

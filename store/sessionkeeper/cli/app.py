@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points, version
@@ -15,9 +16,11 @@ from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from .console import complain, print_line
+from .record_options import is_web_address
 
 __all__ = ["make_app", "run"]
 
@@ -49,13 +52,21 @@ _OWN = {
 _FUNCTIONS = {"export": "export_sessions", "import": "import_sessions"}
 """Commands whose function needs another name, because Python uses theirs."""
 _SETTINGS: dict[str, dict[str, object]] = {
-    # Options after the server's command belong to the server.
+    # Options after the server's command belong to the server; after a URL, they are ours.
     "record": {"allow_interspersed_args": False, "ignore_unknown_options": False}
 }
 _ID_COMMANDS = frozenset(
     {"calls", "show", "tail", "grep", "view", "problems", "lint", "stats", "export", "end", "rm"}
 )
 _UNHEARD = logging.NullHandler()
+
+
+class _RecordCommand(TyperCommand):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with suppress(TyperException):  # it is raised again
+            words = self.make_parser(ctx).parse_args(args=list(args))[0].get("command") or []
+            ctx.allow_interspersed_args = is_web_address("".join(words[:1]))
+        return super().parse_args(ctx, args)
 
 
 def run(arguments: Sequence[str], *, on_loaded: Callable[[], None] | None = None) -> int:
@@ -91,7 +102,10 @@ def make_app(name: str | None = None) -> typer.Typer:
     for each in [name] if name in commands else commands:
         function = commands[each]()
         settings = _SETTINGS.get(each)
-        app.command(each, help=_reflow(function.__doc__), context_settings=settings)(function)
+        kind = _RecordCommand if each == "record" else None
+        app.command(each, cls=kind, help=_reflow(function.__doc__), context_settings=settings)(
+            function
+        )
     return app
 
 

@@ -12,7 +12,14 @@ from typing import Annotated, TypeVar
 import typer
 
 from ..stores.config import backend_from_url
-from .record_options import RecordOptions, parse_name, parse_rule, parse_size, parse_tag
+from .record_options import (
+    RecordOptions,
+    is_web_address,
+    parse_name,
+    parse_rule,
+    parse_size,
+    parse_tag,
+)
 from .record_run import run_recorder
 from .stores import STORES, describe_error
 
@@ -63,6 +70,36 @@ def record(
             help="Bytes of the largest message to record, as 64MiB; a larger one leaves a gap.",
         ),
     ] = "16MiB",
+    listen: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST:PORT", help="Address of the recorder of a URL; port 0 is a free one."
+        ),
+    ] = "127.0.0.1:8900",
+    allow_remote: Annotated[
+        bool,
+        typer.Option("--allow-remote", help="Let other machines connect to a recorder of a URL."),
+    ] = False,
+    session_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HEADER",
+            help="Header of a URL's requests that tells clients without a session id apart.",
+            show_default=False,
+        ),
+    ] = None,
+    idle: Annotated[
+        str,
+        typer.Option(help="Pause that ends the session of a client without a session id."),
+    ] = "300s",
+    ca: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Certificates of one more authority that an https URL may be signed by.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print no summary at the end.")
     ] = False,
@@ -70,12 +107,15 @@ def record(
         bool, typer.Option("--json", help="Print the summary as one line of JSON, on stderr.")
     ] = False,
 ) -> int:
-    """Run an MCP server on stdio and record its traffic.
+    """Record an MCP server: a command that speaks stdio, or the URL of a server on HTTP.
 
     Put `sessionkeeper record --` before the server's command in your client's configuration.
     Every byte is forwarded unchanged. Standard error, signals and the exit code are the server's.
     Lines that are no JSON-RPC message are recorded, too. A summary goes to stderr at the end. If
     the store cannot be opened, the server runs nevertheless, and the store is tried again.
+
+    With a URL, as in `sessionkeeper record http://host/mcp`, it is a reverse proxy. Put the
+    address that it prints into your client's configuration in place of the server's.
     """
     if not command:
         raise typer.BadParameter(
@@ -96,9 +136,15 @@ def record(
     )
     try:
         backend_from_url(store)
-        return run_recorder(options)
+        if not is_web_address(command[0]):
+            return run_recorder(options)
     except ValueError as error:
         raise typer.BadParameter(describe_error(error), param_hint="--store") from None
+    from .record_url import record_url
+
+    return record_url(
+        options, listen=listen, allow_remote=allow_remote, session_by=session_by, idle=idle, ca=ca
+    )
 
 
 def _parse(parse: Callable[[str], T], text: str, option: str) -> T:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..interface.atomic_store import AtomicSessionStore
@@ -23,12 +24,43 @@ if TYPE_CHECKING:
     from ..recording.redaction import Redactor
     from .record_options import RecordOptions
 
-__all__ = ["OpenSession", "redactor_of"]
+__all__ = ["OpenSession", "naming_the_store", "open_manager", "redactor_of"]
 
 _PAUSE, _FINISHING = 0.05, 0.5
 """Seconds between pages of sessions whose recorders may be gone, and to finish after the server."""
 _CLOSING = 0.5
 """Seconds to close a store that was not open in time."""
+
+
+@contextmanager
+def naming_the_store(url: str) -> Generator[None]:
+    """Raise `StoreUnavailable` that names the store of this URL for any error of it."""
+    try:
+        yield
+    except SessionError as error:
+        backend = backend_from_url(url)
+        path = backend.path if isinstance(backend, SQLiteBackend) else "the store"
+        raise StoreUnavailable(f"{path}: {error}") from error
+
+
+@asynccontextmanager
+async def open_manager(url: str, max_message: int) -> AsyncGenerator[SessionManager]:
+    """Open a store and its manager, and end sessions in it whose recorders are gone.
+
+    Raises as `StorageFactory.create`, `ValueError` for the options of the URL.
+    """
+    backend = take_frames_of(max_message, backend_from_url(url))
+    if isinstance(backend, SQLiteBackend):
+        _refuse_other_file(backend.path)
+    async with (
+        await StorageFactory.create(backend) as store,
+        SessionManager.with_store(store, ManagerConfig.recording()) as manager,
+    ):
+        ending = asyncio.create_task(_end_gone_sessions(store))
+        try:
+            yield manager
+        finally:
+            await _finish(ending)
 
 
 class OpenSession:
@@ -51,15 +83,11 @@ class OpenSession:
 
         Raises `StoreUnavailable` that names the store, `ValueError` for its options.
         """
-        backend = take_frames_of(options.max_message, backend_from_url(options.store))
-        path = backend.path if isinstance(backend, SQLiteBackend) else None
-        try:
-            if path is not None:
-                _refuse_other_file(path)
-            async with AsyncExitStack() as stack:
-                store = await stack.enter_async_context(await StorageFactory.create(backend))
-                manager = SessionManager.with_store(store, ManagerConfig.recording())
-                await stack.enter_async_context(manager)
+        async with AsyncExitStack() as stack:
+            with naming_the_store(options.store):
+                manager = await stack.enter_async_context(
+                    open_manager(options.store, options.max_message)
+                )
                 try:
                     recorder = await SessionRecorder.open(
                         manager,
@@ -70,12 +98,10 @@ class OpenSession:
                         report=report,
                     )
                 except asyncio.CancelledError:
-                    await store.aclose(timeout=_CLOSING)  # it waits for locks of other processes
+                    # It waits for locks of other processes.
+                    await manager.store.aclose(timeout=_CLOSING)
                     raise
-                stack.push_async_callback(_finish, asyncio.create_task(_end_gone_sessions(store)))
-                return cls(manager, recorder, stack.pop_all())
-        except SessionError as error:
-            raise StoreUnavailable(f"{path or 'the store'}: {error}") from error
+            return cls(manager, recorder, stack.pop_all())
 
     async def aclose(self) -> None:
         """Close it all."""
@@ -103,7 +129,7 @@ def _metadata(options: RecordOptions, client: int) -> dict[str, object]:
 def _refuse_other_file(path: str) -> None:
     kind = kind_of_file(path)
     if kind is not None and kind is not FileKind.STORE:
-        raise StoreUnavailable(f"{path} is {kind.describe(path)}")
+        raise StoreUnavailable(f"it is {kind.describe(path)}")
 
 
 async def _end_gone_sessions(store: AtomicSessionStore) -> None:

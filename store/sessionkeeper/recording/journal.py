@@ -17,6 +17,7 @@ from ..values.errors import InvalidMessage, SessionError
 from ..values.gap import Gap
 from ..values.kinds import MessageKind
 from ..values.states import Direction
+from .budget import Budget
 from .origin import DEFAULT_ORIGIN, Origin
 from .outcomes import LineOutcome
 from .pairing import PendingRequests
@@ -67,20 +68,20 @@ def _cost(line: bytes | Gap) -> int:
 
 
 class Journal:
-    """A queue bounded by bytes, and the task that records its lines in order, one at a time.
+    """A queue bounded by a budget, and the task that records its lines in order, one at a time.
 
     `report` is called on the loop with each problem; an error of the recorder once per type.
     """
 
     def __init__(
-        self, recorder: Recorder, *, max_pending: int, report: Callable[[str], None]
+        self, recorder: Recorder, *, budget: Budget, report: Callable[[str], None]
     ) -> None:
         self.outcomes: dict[Direction, Counter[LineOutcome]] = {
             side: Counter() for side in Direction
         }
         self.requests = PendingRequests()
         self._recorder = recorder
-        self._max_pending = max_pending
+        self._budget = budget
         self._report = report
         self._reported: set[str] = set()
         self._lock = threading.Lock()
@@ -101,17 +102,18 @@ class Journal:
         direction: Direction,
         lines: Sequence[bytes | Gap],
         origin: Origin = DEFAULT_ORIGIN,
+        timestamp: datetime | None = None,
     ) -> None:
-        """Queue the lines that fit. At the end of a stream there may be none.
+        """Queue the lines that fit. They crossed at `timestamp`, or now.
 
         Callable from any thread; never waits.
         """
-        timestamp = datetime.now(UTC)
+        timestamp = timestamp or datetime.now(UTC)
         dropped = False
         queued: list[_Entry] = []
         with self._lock:
             for line in lines:
-                if self._closed or self._pending + _cost(line) > self._max_pending:
+                if self._closed or not self._budget.take(_cost(line)):
                     dropped = True
                     self._drop(direction, line, origin)
                     continue
@@ -121,12 +123,8 @@ class Journal:
                 self._pending += _cost(line)
                 self._waiting[direction] += 1
                 queued[-1].lines.append(line)
-            if (
-                not origin.ended and direction in self._missed
-            ):  # nothing will come that could tell it
-                queued.append(_Entry(direction, timestamp, [], origin, self._missed.pop(direction)))
             self._entries.extend(queued)
-        if queued:
+        if queued or dropped:
             self._loop.call_soon_threadsafe(self._arrived.set)
         if dropped:
             self.complain("recording is too slow: some messages are forwarded but not recorded")
@@ -180,6 +178,8 @@ class Journal:
                 self.outcomes[direction][LineOutcome.DROPPED] += left
             self._waiting.clear()
             self._entries.clear()
+            self._budget.give(self._pending)
+            self._pending = 0
 
     async def _record_queued(self) -> None:
         while True:
@@ -198,13 +198,20 @@ class Journal:
 
     def _next_entry(self) -> _Entry | None:
         with self._lock:
-            return self._entries.popleft() if self._entries else None
+            if self._entries:
+                return self._entries.popleft()
+            if not self._missed:
+                return None
+            # Nothing came after these that could tell it.
+            direction, missed = self._missed.popitem()
+            return _Entry(direction, datetime.now(UTC), [], missed.origin, missed)
 
     def _handle(self, direction: Direction, line: bytes | Gap, outcome: LineOutcome) -> None:
         with self._lock:
             self._handled += 1
             self._waiting[direction] -= 1
             self._pending -= _cost(line)
+            self._budget.give(_cost(line))
             self.outcomes[direction][outcome] += 1
 
     def _drop(self, direction: Direction, line: bytes | Gap, origin: Origin) -> None:

@@ -74,6 +74,12 @@ class LateRecorder:
         if self._task is not None and self._task.done():
             self._task.result()
 
+    def begin(self) -> None:
+        """Begin to open it beside the traffic, so that every error is reported. Idempotent."""
+        if self._task is None:
+            self._begin(_LONG)
+            self._begun.set()  # nobody waits for it, so its errors are told
+
     def finish(self) -> None:
         """Try once more, for a second; then what waits is lost. Idempotent."""
         if not self._finishing.is_set():
@@ -92,7 +98,7 @@ class LateRecorder:
         self._pid = pid
         if self._recorder is not None:
             self._recorder.started(pid)
-        self._begin_beside()
+        self.begin()
 
     async def record(
         self,
@@ -139,15 +145,10 @@ class LateRecorder:
         return self._recorder
 
     async def _at_end(self) -> Recorder | None:
-        self._begin_beside()  # of a server that could not start
+        self.begin()  # of a server that could not start
         self.finish()
         await self._settled.wait()
         return self._recorder
-
-    def _begin_beside(self) -> None:
-        if self._task is None:
-            self._begin(_LONG)
-            self._begun.set()  # nobody waits for it, so its errors are told
 
     def _begin(self, patience: float) -> None:
         self._task = asyncio.get_running_loop().create_task(self._open_at_last(patience))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ...values.errors import SessionError
 from ...values.kinds import MAX_MESSAGE_BYTES
 from ...values.states import Direction
+from ..budget import Budget
 from ..journal import Journal
 from .pumps import Pumps, take_client, take_stderr
 from .report import Ending, StdioReport, unrecorded
@@ -178,7 +179,7 @@ class StdioProxy:
         )
         stack.callback(server.release)
         self._journal = Journal(
-            self._recorder, max_pending=self._max_pending, report=self._complain
+            self._recorder, budget=Budget(self._max_pending), report=self._complain
         )
         stack.callback(self._journal.abandon)
         self._recorder.started(server.pid)
