@@ -9,7 +9,7 @@ import pytest
 from sessionkeeper import Session, SessionNotFound, SessionPage, SessionQuery, SQLiteSessionStore
 from sessionkeeper.cli.app import run
 from sessionkeeper.cli.find_session import find_session
-from sessionkeeper.cli.newest_sessions import newest_sessions
+from sessionkeeper.cli.newest_sessions import newest_sessions, sessions_by_activity
 
 Capture = pytest.CaptureFixture[str]
 
@@ -49,6 +49,19 @@ async def test_last_is_the_newest_by_creation(tmp_path: Path) -> None:
             assert (await find_session(store, asked)).id == found
         assert store.listed < 200
         assert (await find_session(store, "last~1499")).id == "0000"
+
+
+async def test_a_walk_since_a_moment_ends_there(tmp_path: Path) -> None:
+    """It does not read the sessions that are older."""
+    await fill(tmp_path / "a.db", *(f"{number:04}" for number in range(1_500)))
+    async with CountingStore(tmp_path / "a.db") as store:
+        since = (await store.get_session("1499")).last_activity
+        await fill(tmp_path / "a.db", "new")
+        query = SessionQuery(active_from=since)
+        for walk in newest_sessions, sessions_by_activity:
+            store.listed = 0
+            assert [each.id async for each in walk(store, query)] == ["new", "1499"]
+            assert store.listed < 100
 
 
 async def test_an_id_comes_before_last(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The command line.
 
 Rule: a command's module is imported when the command is called, and what `record` needs only when
-its server has started. Read `app`, `stores` and `console`, then a command.
+its server has started. Read `app`, `stores` and `console`, then a command. Those that show
+recordings print tables (`screen`, `table`, `quantities`) and messages (`quoting`, `summaries`,
+`messages`, `conversation`).
 """
 
 from __future__ import annotations

@@ -66,6 +66,8 @@ class SessionFollower:
     async def read_last(self, count: int) -> list[tuple[Session, Frame]]:
         """Return the last frames of all sessions, in order of their times. Call it first.
 
+        Looks at the 1,000 sessions that were used last.
+
         Raises `StoreUnavailable`, `StoreClosed`.
         """
         live = SessionQuery(statuses=frozenset({SessionStatus.ACTIVE}))
@@ -75,10 +77,13 @@ class SessionFollower:
             if len(self._places) >= _PAGE:
                 break
         newest: list[tuple[datetime, int, Session, Frame]] = []
-        number = 0
+        number = walked = 0
         async for session in self._walk(SessionQuery()):
             self._began = self._latest = max(self._latest, session.last_activity)
-            if not count or (len(newest) == count and session.last_activity < newest[0][0]):
+            walked += 1
+            if not count or walked > _PAGE:
+                break
+            if len(newest) == count and session.last_activity < newest[0][0]:
                 break
             place = self._places.get(session.id)
             before = session.last_seq if place is None else place.seq
@@ -166,6 +171,8 @@ class SessionFollower:
                 return
 
     async def _read_before(self, session: Session, seq: int, count: int) -> list[Frame]:
+        if not session.frame_count:
+            return []
         try:
             return await self._store.read_frames(
                 session.id,

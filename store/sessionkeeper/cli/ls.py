@@ -129,10 +129,9 @@ async def _ls(
 
     async with open_store(url) as store:
         # The newest ones are found from the newest on, and shown in order of creation.
-        backwards = limit > 0 and not newest
-        sessions = find_counted_sessions(
-            store, wanted, newest_first=backwards or newest, by_activity=newest
-        )
+        some = limit > 0 or wanted.query.active_from is not None
+        backwards = some and not newest
+        sessions = find_counted_sessions(store, wanted, newest_first=backwards, by_activity=newest)
         async with aclosing(sessions):
             with progress("counting calls", None) as advance:
                 async for found in sessions:

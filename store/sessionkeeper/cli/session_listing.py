@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from ..interface.atomic_store import AtomicSessionStore
 from ..recording.analysis import CallTally, tally
 from ..values.errors import SessionNotFound
-from ..values.query import SessionOrder, SessionQuery
+from ..values.query import SessionQuery
 from ..values.session import Session
-from .newest_sessions import newest_sessions
+from .newest_sessions import newest_sessions, sessions_by_activity
 from .session_text import describe_client, describe_server
 
 __all__ = ["Counted", "Wanted", "find_counted_sessions"]
@@ -54,11 +54,12 @@ async def find_counted_sessions(
 
     By last activity, the newest always come first. Raises as `find_sessions` does.
     """
-    if newest_first and not by_activity:
+    if by_activity:
+        sessions = sessions_by_activity(store, wanted.query)
+    elif newest_first:
         sessions = newest_sessions(store, wanted.query)
     else:
-        order = SessionOrder.LAST_ACTIVITY if by_activity else SessionOrder.CREATED
-        sessions = _walk(store, wanted.query, order)
+        sessions = _oldest_sessions(store, wanted.query)
     batch: list[Session] = []
     async with aclosing(sessions):
         async for session in sessions:
@@ -72,12 +73,12 @@ async def find_counted_sessions(
         yield each
 
 
-async def _walk(
-    store: AtomicSessionStore, query: SessionQuery, order: SessionOrder
+async def _oldest_sessions(
+    store: AtomicSessionStore, query: SessionQuery
 ) -> AsyncGenerator[Session]:
     cursor: str | None = None
     while True:
-        page = await store.find_sessions(query, order=order, cursor=cursor, limit=_PAGE)
+        page = await store.find_sessions(query, cursor=cursor, limit=_PAGE)
         for session in page.sessions:
             yield session
         cursor = page.cursor
