@@ -43,7 +43,7 @@ def test_a_line_says_where_and_what(url: str, capsys: Capture) -> None:
     """Session, frame, time, direction, method or kind, place, and the text around it."""
     assert run(["grep", "Größe", url]) == 0
     (line,) = found(capsys)
-    assert line.startswith("first 2 2026-01-01 00:00:02 ← result result.content[0].text: ")
+    assert line.startswith("first 2 2026-01-01 00:00:02.000 ← result result.content[0].text: ")
     assert line.endswith("text: Größe: 7")
     assert run(["grep", "/tmp/é", url]) == 0
     assert "→ tools/call params.arguments.path: /tmp/é" in found(capsys)[0]

@@ -17,8 +17,8 @@ from ..recording.analysis.every_session import every_session
 from ..recording.analysis.walking import read_log
 from ..values.errors import SessionNotFound, short_id
 from ..values.session import Session
-from ..values.states import Direction
 from .console import interruptible, print_line
+from .frame_text import ARROWS
 from .progress import progress_bar
 from .quantities import format_moment
 from .screen import Screen
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["grep"]
 
-_ARROWS = {Direction.CLIENT_TO_SERVER: "→", Direction.SERVER_TO_CLIENT: "←"}
 _BEFORE, _MATCHED, _AFTER = 40, 200, 80
 """Characters that are shown; of the last ones, as many as fit."""
 
@@ -106,8 +105,8 @@ async def _search(
 ) -> AsyncGenerator[SearchMatch]:
     """Search as `recording.search` does, but so that Ctrl-C ends an expression that takes long."""
     try:
-        async for frames in read_log(store, session, containing=pattern.containing):
-            on_frames(len(frames))
+        containing = pattern.containing
+        async for frames in read_log(store, session, containing=containing, on_frames=on_frames):
             for frame in frames:
                 with interruptible():
                     match = pattern.find(frame)
@@ -183,8 +182,8 @@ class _Sessions(_Lines):
 
 def _line(match: SearchMatch) -> Text:
     line = styled(f"{short_id(match.session_id)} {match.seq} ", "magenta")
-    line.append_text(styled(f"{format_moment(match.time)} ", "dim"))
-    line.append_text(styled(f"{_ARROWS[match.direction]} {match.method or match.kind} ", "green"))
+    line.append_text(styled(f"{format_moment(match.time, exact=True)} ", "dim"))
+    line.append_text(styled(f"{ARROWS[match.direction]} {match.method or match.kind} ", "green"))
     if match.path is not None:
         line.append_text(styled(f"{match.path}: ", "cyan"))
     cut = "…" if len(match.before) > _BEFORE else ""

@@ -10,14 +10,14 @@ import msgspec
 from ..printing import styled
 from ..recording import ContextCost, Measurements, MethodStatistics, ToolCost
 from ..recording.analysis.context_cost import as_tokens
-from ..values.states import Direction
+from .call_text import ARROW_STYLES
+from .frame_text import ARROWS
 from .quantities import format_counted, format_duration, format_size
 from .screen import Screen
 from .table import Column, Table
 
 __all__ = ["measurement_fields", "print_measurements"]
 
-_ARROWS = {Direction.CLIENT_TO_SERVER: "→", Direction.SERVER_TO_CLIENT: "←"}
 _SHOWN = 10
 """Tools and names of each server, unless all are wanted."""
 
@@ -59,7 +59,7 @@ def _print_methods(screen: Screen, measured: Measurements) -> None:
     )
     for row in measured.methods:
         table.add(
-            _ARROWS[row.direction],
+            styled(ARROWS[row.direction], ARROW_STYLES[row.direction]),
             row.method,
             row.name or "",
             f"{row.count:,}",
@@ -73,7 +73,7 @@ def _print_methods(screen: Screen, measured: Measurements) -> None:
         )
     table.end()
     if any(not row.is_exact for row in measured.methods):
-        screen.print(styled("p50 and p99 of more than 4,096 calls are within 1 %", "dim"))
+        screen.note("p50 and p99 of more than 4,096 calls are within 1 %")
 
 
 def _print_context(screen: Screen, cost: ContextCost, *, every: bool) -> None:
@@ -117,7 +117,7 @@ def _print_context(screen: Screen, cost: ContextCost, *, every: bool) -> None:
     table.end()
     if len(shown) < len(cost.tools):
         more = len(cost.tools) - len(shown)
-        screen.print(styled(f"  and {format_counted(more, 'tool')} more; --all shows all", "dim"))
+        screen.note(f"and {format_counted(more, 'tool')} more; --all shows all")
     for remark in cost.remarks:
         screen.print(styled("  ! ", "yellow").append_text(styled(remark)))
 

@@ -117,7 +117,7 @@ def _print_groups(screen: Screen, groups: ProblemGroups, url: str, limit: int, r
     more = len(found) - len(shown)
     said = f"{format_counted(groups.count, 'problem')} in {read}: {errors}, {warnings}"
     left = f"; {more:,} older groups are not shown, --limit 0 shows all" if more else ""
-    screen.print(styled(f"{said}{left}", "dim"))
+    screen.note(f"{said}{left}")
 
 
 def _print_group(screen: Screen, group: ProblemGroup, url: str) -> None:

@@ -85,9 +85,10 @@ async def _runs(
                         table.add(*_session_row(session, calls))
     if not as_json:
         table.end()
+        table.note_left_out()
         if len(shown) < len(found):
             more = format_counted(len(found) - len(shown), "older run")
-            screen.print(styled(f"{more} not shown; --limit 0 shows all", "dim"))
+            screen.note(f"{more} not shown; --limit 0 shows all")
     screen.flush()
     return 0 if found else NOTHING
 

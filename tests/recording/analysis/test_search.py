@@ -81,6 +81,16 @@ def test_an_expression_sees_whole_strings() -> None:
     assert shouting.find(frame(message)) is not None
 
 
+def test_an_expression_is_found_in_escaped_and_in_plain_strings() -> None:
+    """With classes, repetitions and assertions."""
+    plain = b'{"jsonrpc":"2.0","method":"read file 77"}'
+    escaped = b'{"jsonrpc":"2.0","method":"read\\nf\\u0069le 77"}'
+    for expression in r"f[a-z]le \d+", r"\bfile\b", r"(?<=file )\d", r"^read\s", r"77$", r"read\sf":
+        pattern = SearchPattern.of_expression(expression)
+        for message in plain, escaped:
+            assert pattern.find(frame(message)) is not None, expression
+
+
 @pytest.mark.parametrize("wrong", ["(", "a{2,1}", "(?P<1>a)"])
 def test_an_expression_that_is_none_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match="not a regular expression"):
@@ -117,6 +127,20 @@ def test_every_string_that_has_the_text_is_found(text: str, around: str, ascii_o
     containing = pattern.containing
     assert containing is not None
     assert any(each in message for each in containing)
+
+
+@pytest.mark.parametrize("text", ["x" * 3_000, "é" * 3_000, "needle"])
+async def test_a_text_is_found_in_a_log(text: str) -> None:
+    """However long it is, and however many frames do not have it; escaped, too."""
+    log = RecordedLog()
+    for number in range(500):
+        log.notify("notifications/message", data=f"line {number}")
+    log.notify("notifications/message", data=f"a {text} b")
+    log.say(DOWN, json.dumps({"jsonrpc": "2.0", "method": f"a {text} b"}).encode())
+    async with ActorSessionStore() as store:
+        await log.put_into(store)
+        found = [match async for match in search(store, "s", SearchPattern.of_text(text))]
+    assert [match.seq for match in found] == [501, 502]
 
 
 async def test_a_search_reads_the_log_in_pages() -> None:

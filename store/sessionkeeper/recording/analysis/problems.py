@@ -153,6 +153,8 @@ class _Finder:
         self.oddities.clear()
 
     def _of_call(self, call: OpenCall) -> Iterator[Problem]:
+        if call.outcome is CallOutcome.RESULT and not self._is_slow(call):
+            return
         seen = call.snapshot(self._session.id)
         when, seq = call.ended or call.started, call.response_seq
         said = seen.error_text
@@ -170,9 +172,14 @@ class _Finder:
                 ProblemKind.UNANSWERED, _UNANSWERED, when, call.seq, hint=NO_ANSWER_HINT, call=seen
             )
         latency = seen.latency
-        if latency is not None and seq is not None and latency > self._slow:
+        if latency is not None and self._is_slow(call):
             text = f"the answer took {latency.total_seconds():,.1f} s"
             yield self._problem(ProblemKind.SLOW, text, when, seq, call=seen)
+
+    def _is_slow(self, call: OpenCall) -> bool:
+        if call.ended is None or call.response_seq is None:
+            return False
+        return call.ended - call.started > self._slow
 
     def _of_open(self, call: OpenCall) -> Iterator[Problem]:
         waiting = self._now - call.started

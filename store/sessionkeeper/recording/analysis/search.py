@@ -27,6 +27,8 @@ _AROUND = 200
 """Characters that a match keeps on each side."""
 _MATCHED = 1_000
 """Characters of the match itself."""
+_SEES_ENDS = ("^", "$", "\\A", "\\Z", "\\b", "\\B", "(?")
+"""What an expression must contain to see the ends of a string, or what is beside a match."""
 
 
 class SearchMatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +58,11 @@ class SearchMatch(msgspec.Struct, frozen=True, kw_only=True):
 class SearchPattern:
     """What to look for: a text, or a regular expression (of Python's `re`)."""
 
-    def __init__(self, expression: re.Pattern[str], *, text: str | None, is_text: bool) -> None:
+    def __init__(self, expression: re.Pattern[str], *, text: str | None) -> None:
         self._expression = expression
         self._text = text
-        # A text that is in a string without escapes is in the bytes, too; `^` is at other places.
-        self._is_text = is_text
+        # Without these, what matches in a string without escapes matches in the bytes, too.
+        self._sees_ends = text is None and any(each in expression.pattern for each in _SEES_ENDS)
 
     @classmethod
     def of_text(cls, text: str, *, ignore_case: bool = False) -> Self:
@@ -69,7 +71,7 @@ class SearchPattern:
             raise ValueError("an empty text is in every message")
         flags = re.IGNORECASE if ignore_case else re.NOFLAG
         expression = re.compile(re.escape(text), flags)
-        return cls(expression, text=None if ignore_case else text, is_text=True)
+        return cls(expression, text=None if ignore_case else text)
 
     @classmethod
     def of_expression(cls, expression: str, *, ignore_case: bool = False) -> Self:
@@ -79,7 +81,7 @@ class SearchPattern:
         """
         flags = re.IGNORECASE if ignore_case else re.NOFLAG
         try:
-            return cls(re.compile(expression, flags), text=None, is_text=False)
+            return cls(re.compile(expression, flags), text=None)
         except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"not a regular expression: {error}") from None
 
@@ -99,7 +101,7 @@ class SearchPattern:
     def find(self, frame: Frame) -> SearchMatch | None:
         """Return the match in a frame; None if there is none. O(bytes), for a text."""
         message = frame.envelope.message
-        may_hide = b"\\" in message or not self._is_text
+        may_hide = b"\\" in message or self._sees_ends
         raw = message.decode(errors="surrogateescape")
         in_raw = self._expression.search(raw)
         if in_raw is None and not may_hide:

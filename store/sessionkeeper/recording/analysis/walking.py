@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Step", "read_log", "walk"]
 
-_FIRST_PAGE, _LARGEST_PAGE = 4, 1_000
+_FIRST_PAGE, _LARGEST_PAGE, _FOUND_PAGE = 4, 1_000, 100
 """Frames."""
 _PAGE_BYTES = 4 * 1024 * 1024
 _LONGEST_NEEDLE = 1_024
@@ -30,15 +30,20 @@ class Step(NamedTuple):
 
 
 async def read_log(
-    store: AtomicSessionStore, session: Session, *, containing: Sequence[bytes] | None = None
-) -> AsyncGenerator[list[Frame]]:
+    store: AtomicSessionStore,
+    session: Session,
+    *,
+    containing: Sequence[bytes] | None = None,
+    on_frames: Callable[[int], object] = lambda count: None,
+) -> AsyncGenerator[Sequence[Frame]]:
     """Yield the frames of a session in pages: fewer at a time, the larger they are.
 
-    With `containing`, only those with at least one of these byte strings, or more than those.
-    Raises `SessionNotFound`, also for another session that has its id by now.
+    With `containing`, only those with at least one of these byte strings. `on_frames` is called
+    with the number of frames that were read or searched. Raises `SessionNotFound`, also for another
+    session that has its id by now.
     """
     if containing is not None:
-        async for found in _search_log(store, session, containing):
+        async for found in _search_log(store, session, containing, on_frames):
             yield found
         return
     after, limit = 0, _FIRST_PAGE
@@ -46,6 +51,7 @@ async def read_log(
         frames = await store.read_frames(
             session.id, after=after, limit=limit, incarnation=session.incarnation
         )
+        on_frames(len(frames))
         if frames:
             yield frames
         if len(frames) < limit:
@@ -56,17 +62,25 @@ async def read_log(
 
 
 async def _search_log(
-    store: AtomicSessionStore, session: Session, containing: Sequence[bytes]
-) -> AsyncGenerator[list[Frame]]:
+    store: AtomicSessionStore,
+    session: Session,
+    containing: Sequence[bytes],
+    on_frames: Callable[[int], object],
+) -> AsyncGenerator[Sequence[Frame]]:
     # What begins with a long byte string has its beginning, too.
     needles = [each[:_LONGEST_NEEDLE] for each in containing]
     after, is_complete = 0, False
     while not is_complete:
         found = await store.search_frames(
-            session.id, containing=needles, after=after, incarnation=session.incarnation
+            session.id,
+            containing=needles,
+            after=after,
+            limit=_FOUND_PAGE,
+            incarnation=session.incarnation,
         )
+        on_frames(found.scanned_to - after)
         if found.frames:
-            yield list(found.frames)
+            yield found.frames
         after, is_complete = found.scanned_to, found.is_complete
 
 
@@ -83,8 +97,7 @@ async def walk(
     step of its frame, `on_frames` with the number of frames of each page. Raises as `read_log`.
     """
     pairing = Pairing(session.id, on_oddity=on_oddity)
-    async for frames in read_log(store, session):
-        on_frames(len(frames))
+    async for frames in read_log(store, session, on_frames=on_frames):
         for frame in frames:
             yield Step(frame, pairing.feed(frame))
     yield Step(None, pairing.finish(ended=session.state.is_terminal))
