@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .span import MARK, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["SECRET_NAMES", "fold_name", "find_named"]
 
@@ -53,8 +54,11 @@ def fold_name(name: str) -> str:
 
 def find_named(text: bytes, kinds: Mapping[str, str]) -> Iterator[Span]:
     """Yield the values of members whose folded name is a key of `kinds`. O(bytes)."""
-    if not _may_have(text, kinds):
-        return
+    needles = _needles(tuple(kinds))
+    if needles is not None:
+        squeezed = text.lower().translate(None, b"-_ ")
+        if not [each for each in needles if each in squeezed]:
+            return
     known: dict[bytes, str | None] = {}
     at = 0
     while (member := _MEMBER.search(text, at)) is not None:
@@ -72,9 +76,19 @@ def find_named(text: bytes, kinds: Mapping[str, str]) -> Iterator[Span]:
                 yield found
 
 
-def _may_have(text: bytes, names: Iterable[str]) -> bool:
-    squeezed = text.lower().translate(None, b"-_ ")
-    return any(not each.isascii() or each.encode() in squeezed for each in names)
+@lru_cache(maxsize=64)
+def _needles(names: tuple[str, ...]) -> tuple[bytes, ...] | None:
+    """Return bytes of which a message with one of these names has one; None if there are none.
+
+    Letters that are not ASCII may be escaped.
+    """
+    needles: list[str] = []
+    for name in sorted(names, key=len):
+        if not name.isascii():
+            return None
+        if not any(each in name for each in needles):
+            needles.append(name)
+    return tuple(each.encode() for each in needles)
 
 
 def _read_name(name: bytes) -> str:
