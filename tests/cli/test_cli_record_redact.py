@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from urllib.request import Request, urlopen
 
 import pytest
 from planted_secrets import fake
@@ -92,3 +95,61 @@ def test_redaction_is_imported_only_when_it_is_asked_for() -> None:
     assert "rules" not in run.stdout
     assert "redactor" not in run.stdout
     assert "jsonpath" not in run.stdout
+
+
+class _Answering(BaseHTTPRequestHandler):
+    """Answers each request with JSON, or with an event if it asks for that."""
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        result = {"password": "swordfish9", "key": self.headers["authorization"]}
+        body = json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}).encode()
+        media_type = "application/json"
+        if request["method"] == "event":
+            media_type, body = "text/event-stream", b"data: %b\n\n" % body
+        self.send_response(200)
+        self.send_header("content-type", media_type)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def test_no_secret_reaches_the_file_over_http(tmp_path: Path) -> None:
+    store = ("--store", "sqlite:///tape.db", "--redact", "secrets", "--listen", "127.0.0.1:0")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Answering) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/mcp"
+        command = [sys.executable, "-m", "sessionkeeper", "record", *store, url]
+        with subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            env={"PYTHONPATH": ":".join(sys.path)},
+            cwd=tmp_path,
+            text=True,
+        ) as recorder:
+            assert recorder.stderr is not None
+            here = recorder.stderr.readline().split()[1]
+            for method in ("plain", "event"):
+                call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"token": "hunter2"}}
+                request = Request(
+                    f"{here}?api_key=hunter2",
+                    data=json.dumps(call).encode(),
+                    headers={
+                        "authorization": f"Bearer {_TOKEN}",
+                        "content-type": "application/json",
+                        "accept": "application/json, text/event-stream",
+                    },
+                )
+                with urlopen(request, timeout=60) as answer:
+                    assert _TOKEN in answer.read().decode()
+            recorder.terminate()
+            recorder.stderr.read()
+        server.shutdown()
+    stored = b"".join(path.read_bytes() for path in tmp_path.glob("tape.db*"))
+    for secret in (_TOKEN.encode(), b"hunter2", b"swordfish9"):
+        assert secret not in stored
+    assert b'"password": "[redacted:password]"' in stored
+    assert b'"token": "[redacted:token]"' in stored

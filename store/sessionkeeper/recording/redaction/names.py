@@ -23,7 +23,7 @@ __all__ = ["SECRET_NAMES", "fold_name", "find_named"]
 SECRET_NAMES = (
     *("password", "passwd", "pwd", "passphrase", "secret", "client_secret", "secret_key"),
     *("token", "access_token", "refresh_token", "id_token", "auth_token", "bearer_token"),
-    *("session_token", "api_token", "secret_token", "personal_access_token"),
+    *("session_token", "api_token", "x_auth_token", "secret_token", "personal_access_token"),
     *("authorization", "proxy_authorization", "cookie", "set_cookie"),
     *("api_key", "x_api_key", "access_key", "secret_access_key", "private_key", "api_secret"),
     *("auth_key", "encryption_key", "signing_key", "credential", "credentials"),
