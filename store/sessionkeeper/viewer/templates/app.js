@@ -86,10 +86,11 @@ function take(event, data) {
   if (event === "shown") { state.session = sessions.chosen = data.key; sessions.renderSoon(); writeAddress(); }
   if (event === "trouble") tellLink("not live", data.text);
   if (event !== "log") return;
-  const before = log.calls.length;
+  const before = log.calls.length, wasLive = log.live;
   log.add(data);
   if (data.live) body.classList.remove("loading");
-  if (log.calls.length !== before) methodsSoon();
+  if (!log.live && before) { filterLater(); return; }
+  if (log.calls.length !== before || !wasLive) methodsSoon();
   filterSoon();
   if (wanted.seq) reach();
   else if (state.call?.isCall) detail.show(state.call);
@@ -130,6 +131,9 @@ function filterNow() {
   drawKinds();
   drawHead();
 }
+/* While a long log is read, it is drawn some times a second. */
+let later = 0;
+const filterLater = () => { later ||= setTimeout(() => { later = 0; filterNow(); }, 150); };
 const filterSoon = soon(filterNow), headSoon = soon(drawHead), methodsSoon = soon(drawMethods);
 function whyEmpty() {
   if (!state.session) return sessions.rows.size ? "Choose a session." : "";

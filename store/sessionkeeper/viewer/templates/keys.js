@@ -10,7 +10,7 @@ function fillHelp(dialog) {
   dialog.replaceChildren(el("h2", {}, "Keys"),
     el("dl", {}, ...KEYS.map(([keys, what]) => el("div", {}, el("dt", {}, ...keys.split("  ").map((key) => el("kbd", {}, key))), el("dd", {}, what)))),
     el("h2", {}, "The timeline"),
-    el("p", {}, "Each bar is a call, from its request to its answer: calls of the client above, calls of the server (sampling, elicitation, roots) below. Drag over a stretch to see only that; the list follows. Pauses in which nothing happened are folded."),
+    el("p", {}, "Each bar is a call, from its request to its answer: calls of the client above, calls of the server (sampling, elicitation, roots) below. Drag over a stretch to see only that; the list follows. Pauses in which nothing happened are folded, and long waits are broken."),
     el("p", { class: "signs" }, el("i", { class: "result" }), "answered", el("i", { class: "from-server" }), "asked by the server", el("i", { class: "failed" }), "error", el("i", { class: "missing" }), "no answer", el("i", { class: "cancelled" }), "cancelled"),
     close);
 }

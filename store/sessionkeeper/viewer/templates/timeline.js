@@ -19,7 +19,7 @@ class Timeline {
     this.reset();
     this.listen();
   }
-  reset() { this.from = 0; this.to = null; this.time = new FoldedTime([], true); this.drag = null; this.wanted = null; }
+  reset() { this.from = 0; this.to = null; this.time = new FoldedTime([], true); this.drag = this.wanted = this.items = this.columns = null; }
 
   readTones() {
     this.tones = {};
@@ -29,9 +29,15 @@ class Timeline {
     }
     this.paintSoon();
   }
-  /* The log or the filter changed. */
+  /* The log or the filter changed; the list is there a picture earlier than the timeline. */
   update(items) {
-    const spans = [];
+    this.items = items;
+    this.stale = true;
+    this.paintSoon();
+  }
+  lay() {
+    this.stale = false;
+    const spans = [], { items } = this;
     const { log } = this;
     let mark = 0;
     for (const call of log.calls) {
@@ -39,14 +45,12 @@ class Timeline {
       spans.push([call.start, call.latency === null ? call.start : log.endOf(call)]);
     }
     for (; mark < log.marks.length; mark++) spans.push([log.marks[mark].start, log.marks[mark].start]);
-    spans.sort((a, b) => a[0] - b[0]);
     const atEnd = this.to === null;
     const kept = atEnd ? null : [this.time.timeAt(this.from), this.time.timeAt(this.to)];
     this.time = new FoldedTime(spans, this.fold, log.now() - log.last);
     if (kept) [this.from, this.to] = kept.map((each) => this.time.placeOf(each));
     this.wanted = items && items.length < log.calls.length ? new Set(items) : null;
     this.columns = null;
-    this.paintSoon();
   }
   get end() { return this.to ?? this.time.length; }
   x(place) { return EDGE + ((place - this.from) / (this.end - this.from)) * (this.wide - 2 * EDGE); }
@@ -74,6 +78,7 @@ class Timeline {
     this.wide = this.canvas.clientWidth;
     this.high = this.canvas.clientHeight;
     if (!this.wide || !this.tones) return;
+    if (this.stale) this.lay();
     const pen = penFor(this.canvas, this.wide, this.high, ratio);
     const lanes = this.lanes();
     this.drawAxis(pen, lanes);
@@ -92,6 +97,7 @@ class Timeline {
     }
     for (const call of late) this.drawBar(pen, call, lanes[call.side], null);
     if (this.chosen?.isCall) this.drawBar(pen, this.chosen, lanes[this.chosen.side], null);
+    this.drawBreaks(pen, lanes);
     this.drawMarks(pen, lanes, left, right);
     if (this.drag?.kind === "brush") {
       const [a, b] = [this.drag.x, this.drag.now].sort((p, q) => p - q);
@@ -108,7 +114,7 @@ class Timeline {
   growSoon() {
     if (this.growing) return;
     this.growing = true;
-    setTimeout(() => { this.growing = false; this.update(this.wanted && [...this.wanted]); }, matches("(prefers-reduced-motion: reduce)") ? 1000 : 100);
+    setTimeout(() => { this.growing = false; this.update(this.items); }, matches("(prefers-reduced-motion: reduce)") ? 1000 : 100);
   }
   drawBar(pen, call, lane, covered) {
     const x = this.x(this.time.placeOf(call.start));
@@ -160,6 +166,30 @@ class Timeline {
       pen.stroke();
     }
   }
+  /* Where a wait within calls is drawn shorter, the bars are broken, and its length is said. */
+  drawBreaks(pen, lanes) {
+    pen.font = "600 10.5px system-ui, sans-serif";
+    pen.textAlign = "center";
+    for (const [place, real, shown, busy] of this.time.folds) {
+      const x = this.x(place), width = this.x(place + shown) - x;
+      if (!busy || width < 12 || x + width < 0 || x > this.wide) continue;
+      const middle = x + width / 2, label = duration(real), half = width > 56 ? pen.measureText(label).width / 2 + 6 : 2;
+      for (const lane of lanes) {
+        pen.fillStyle = this.tones.lane;
+        for (const side of half > 2 ? [-half, half] : [0]) {
+          pen.beginPath();
+          pen.moveTo(middle + side - 3, lane.top + lane.height);
+          pen.lineTo(middle + side + 1, lane.top - 2);
+          pen.lineTo(middle + side + 4, lane.top - 2);
+          pen.lineTo(middle + side, lane.top + lane.height);
+          pen.fill();
+        }
+      }
+      if (half === 2) continue;
+      pen.fillStyle = this.tones.muted;
+      pen.fillText(label, middle, lanes[0].top + lanes[0].height + 1);
+    }
+  }
   drawMarks(pen, lanes, left, right) {
     const { marks } = this.log;
     const seen = new Set();
@@ -185,9 +215,9 @@ class Timeline {
     });
     pen.font = "11px system-ui, sans-serif";
     pen.textAlign = "center";
-    for (const [place, real, shown] of time.pauses) {
+    for (const [place, real, shown, busy] of time.folds) {
       const x = this.x(place), width = this.x(place + shown) - x;
-      if (x + width < 0 || x > this.wide) continue;
+      if (busy || x + width < 0 || x > this.wide) continue;
       pen.fillStyle = tones.surface;
       pen.globalAlpha = 0.75;
       for (const lane of lanes) pen.fillRect(x + width * 0.2, lane.top - 3, Math.max(1, width * 0.6), lane.height + 8);
@@ -203,29 +233,30 @@ class Timeline {
     lanes.forEach((lane, side) => pen.fillText(SIDE_NAMES[side], EDGE, lane.top - 6));
     pen.font = "11px system-ui, sans-serif";
     if (time.tail) {
-      const x = this.x(time.busy), width = this.x(time.length) - x;
+      const x = this.x(time.done), width = this.x(time.length) - x;
       pen.fillStyle = tones.muted;
       pen.textAlign = "center";
       if (width > 40) pen.fillText(`⋯ ${duration(time.tail[0])}`, x + width / 2, AXIS - 6);
     }
     /* The time at the end of each pause, and at steps of a round length where there is room. */
     if (this.log.first === null) return;
-    const marks = time.pauses.map(([place, , shown]) => place + shown).concat(this.from === 0 ? [0] : []);
+    const marks = time.folds.filter((each) => !each[3]).map(([place, , shown]) => place + shown).concat(this.from === 0 ? [0] : []);
     const step = roundStep(((this.end - this.from) / this.wide) * 110);
-    for (let place = Math.ceil(this.from / step) * step; place < Math.min(this.end, time.busy); place += step) {
-      if (!time.pauses.some(([at, , shown]) => place > at - step * 0.6 && place < at + shown + step * 0.6)) marks.push(place);
+    for (let place = Math.ceil(this.from / step) * step; place < Math.min(this.end, time.done); place += step) {
+      if (!time.folds.some(([at, , shown]) => place > at - step * 0.6 && place < at + shown + step * 0.6)) marks.push(place);
     }
+    const span = time.timeAt(this.end) - time.timeAt(this.from), digits = span < 1e3 ? 3 : span < 1e4 ? 2 : span < 6e4 ? 1 : 0;
     let last = -99;
     pen.textAlign = "left";
     for (const place of marks.sort((a, b) => a - b)) {
       const x = this.x(place);
-      if (x < 0 || x - last < 62 || x > this.wide - (time.tail ? this.x(time.length) - this.x(time.busy) : 0) - 50) continue;
+      if (x < 0 || x - last < 62 || x > this.wide - (time.tail ? this.x(time.length) - this.x(time.done) : 0) - 50) continue;
       last = x;
       pen.fillStyle = tones.rule;
       pen.fillRect(Math.round(x), AXIS - 5, 1, 6);
       for (const lane of lanes) pen.fillRect(Math.round(x), lane.top - 3, 1, lane.height + 8);
       pen.fillStyle = tones.muted;
-      pen.fillText(elapsed(time.timeAt(place) - this.log.first).replace(step < 1 ? "" : /\.\d+$/, ""), x + 3, AXIS - 6);
+      pen.fillText(elapsed(time.timeAt(place) - this.log.first).slice(0, digits ? digits - 3 || undefined : -4), x + 3, AXIS - 6);
     }
   }
   paintMap(ratio) {
