@@ -65,7 +65,7 @@ def test_what_may_be_a_password_is_not_repeated(given: str) -> None:
 
 STORE_LINES = [
     *(["ls", "STORE"], ["show", "STORE", "id"], ["tail", "STORE", "id"], ["stats", "STORE"]),
-    *(["grep", "x", "STORE"], ["problems", "STORE"], ["runs", "STORE"]),
+    *(["calls", "STORE"], ["grep", "x", "STORE"], ["problems", "STORE"], ["runs", "STORE"]),
     *(["export", "STORE"], ["import", "STORE", "-"], ["purge", "STORE", "--older-than", "1d"]),
     *(["copy", "STORE", "sqlite:///b.db"], ["copy", "sqlite:///tape.db", "STORE"]),
     *(["restore", "tape.db", "STORE"], ["record", "--store", "STORE", "--", "true"]),

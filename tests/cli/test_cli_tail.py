@@ -45,6 +45,8 @@ def test_an_answer_comes_with_its_call(talk: str, capsys: Capture) -> None:
     assert lines[-2:] == ["19 ← answer to no request seen here  {}", "20 → ping"]
     assert run(["tail", talk, "last", "-f", "-n", "1"]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == ["20 ✗ ping  no answer"]
+    assert run(["tail", talk, "last", "-f", "-n", "0"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_all_sessions_are_told_apart(tmp_path: Path, capsys: Capture) -> None:

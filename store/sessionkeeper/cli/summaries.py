@@ -44,7 +44,7 @@ def summarize(envelope: MessageEnvelope) -> list[Summary]:
     if not envelope.is_message:
         if envelope.kind is MessageKind.OPAQUE and envelope.context.stream == STDERR:
             text = envelope.message[:READ].decode(errors="backslashreplace")
-            return [Summary(MessageKind.OPAQUE, STDERR, "", cut(text))]
+            return [Summary(MessageKind.OPAQUE, STDERR, "", cut(text.rstrip()))]
         return [Summary(envelope.kind, "", "", cut(describe_frame(envelope)))]
     parts = (
         read_items(msgspec.Raw(envelope.message))

@@ -104,13 +104,15 @@ class _Printer:
         self._screen = Screen()
         self._as_json = as_json
         self._of_all = of_all
-        self._trackers: dict[tuple[str, str], CallTracker] = {}
+        self._trackers: dict[tuple[str, str], tuple[CallTracker, int]] = {}
+        """With the first frame that is printed."""
 
     async def look_back(self, store: AtomicSessionStore, session: Session, seq: int) -> None:
         """Read frames before this one, unless the session is known."""
         if self._as_json or _key(session) in self._trackers:
             return
-        tracker = self._trackers[_key(session)] = CallTracker(session.id)
+        tracker = CallTracker(session.id)
+        self._trackers[_key(session)] = tracker, seq
         if seq <= 1:
             return
         try:
@@ -137,15 +139,21 @@ class _Printer:
         arrow = styled(ARROWS[context.direction], ARROW_STYLES[context.direction])
         if context.stream == STDERR:
             arrow = styled("!", "dim")
-        for message in read_messages(frame, self._trackers[_key(session)]):
+        tracker, _ = self._trackers[_key(session)]
+        for message in read_messages(frame, tracker):
             place = styled(f"{frame.seq}{time}", "dim")
             self._print_line(session, join(place, " ", arrow, " ", message.describe()))
 
     def end(self, session: Session) -> None:
-        """Print the calls without an answer of a session that has ended. Raises `OSError`."""
-        tracker = self._trackers.pop(_key(session), None)
-        for call in tracker.finish() if tracker is not None else ():
-            if call.outcome is not CallOutcome.CANCELLED:
+        """Print the calls that were printed and have no answer, as the session has ended.
+
+        Raises `OSError`.
+        """
+        if _key(session) not in self._trackers:
+            return
+        tracker, first = self._trackers.pop(_key(session))
+        for call in tracker.finish():
+            if call.request_seq >= first and call.outcome is not CallOutcome.CANCELLED:
                 self._print_line(session, _describe_end(call))
 
     @property
