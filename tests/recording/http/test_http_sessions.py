@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from .conftest import ID, INITIALIZE, PING, PONG, plain
+from .conftest import ID, INITIALIZE, PING, PONG, chunk, plain, stream_head
 
 if TYPE_CHECKING:
     from .conftest import Message, Rig
@@ -202,3 +202,43 @@ async def test_interleaved_exchanges_keep_their_streams(rig: Rig) -> None:
         ids.setdefault(str(frame.context.stream), set()).add(json.loads(frame.message)["id"])
     assert len(ids) == 10
     assert all(len(each) == 1 for each in ids.values())
+
+
+async def test_the_old_transport_with_an_absolute_endpoint(rig: Rig) -> None:
+    """The client is led back to the proxy, and what it posts there is of the same session."""
+    posted = asyncio.Event()
+
+    async def handle(request: Message, writer: asyncio.StreamWriter) -> bool | None:
+        if request.line.startswith("POST"):
+            writer.write(plain(b"Accepted", status="202 Accepted", kind="text/plain"))
+            posted.set()
+            return None
+        url = f"http://127.0.0.1:{rig.server_port}/messages?session=SECRET"
+        writer.write(stream_head() + chunk(f"event: endpoint\ndata: {url}\n\n".encode()))
+        await posted.wait()
+        writer.write(chunk(b"event: message\ndata: " + PONG + b"\n\n") + b"0\r\n\r\n")
+        return None
+
+    await rig.serve(handle)
+    await rig.start(path="/sse")
+    async with asyncio.timeout(60), rig.connect() as client:
+        await client.send(b"", method="GET", path="/sse")
+        event = await client.reader.readuntil(b"SECRET\n\n")
+        endpoint = event.rpartition(b"data: ")[2].strip().decode()
+        assert endpoint == f"http://127.0.0.1:{rig.port}/messages?session=SECRET"
+        answer = await rig.ask(PING, path="/messages?session=SECRET")
+        assert answer.status == 202
+        await client.reader.readuntil(b"0\r\n\r\n")
+    while (await rig.sessions())[0].ended_at is None:
+        await asyncio.sleep(0.01)
+    await rig.stop()
+    (session,) = await rig.sessions()
+    assert (session.transport_type, session.state) == ("sse", "closed")
+    frames = await rig.frames()
+    shown = f"http://127.0.0.1:{rig.server_port}/messages?session=[redacted]"
+    assert [frame.message for frame in frames if frame.kind != "odd"] == [
+        shown.encode(),
+        PING,
+        PONG,
+    ]
+    assert {frame.context.stream for frame in frames} == {"GET-1", "POST-2"}

@@ -7,11 +7,11 @@ transport, and the header `Location`. A URL of another server, and a relative on
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from .addresses import ServerAddress
 
-__all__ = ["EndpointRewriter", "led_back", "without_values"]
+__all__ = ["EndpointRewriter", "endpoint_target", "led_back", "without_values"]
 
 _LONGEST = 4096
 """Bytes in which the first event has to end; its endpoint is no longer than a URL."""
@@ -31,6 +31,15 @@ def led_back(url: str, server: ServerAddress, proxy: str) -> str:
         return url
     _, _, rest = url.partition("//")
     return proxy + rest[len(parts.netloc) :]
+
+
+def endpoint_target(stream: str, endpoint: bytes) -> str:
+    """Return the path and query of an endpoint; it is relative to those of its stream."""
+    try:
+        parts = urlsplit(urljoin(stream, endpoint.decode("latin-1").strip()))
+    except ValueError:
+        return ""
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def without_values(endpoint: bytes) -> bytes:

@@ -10,7 +10,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
-from urllib.parse import urljoin
 
 from ...values.delivery import Delivery, SseDelivery
 from ...values.gap import Gap
@@ -20,7 +19,7 @@ from ..origin import Origin
 from .clients import Client, read_client
 from .collector import TOO_LARGE, TOO_MUCH, Collector
 from .decoding import Decoder, Undecodable, decode_whole, decoder_for
-from .endpoint import without_values
+from .endpoint import endpoint_target, without_values
 from .events import Event, EventReader
 from .headers import Headers, value_of
 from .session import HttpSession, body_delivery
@@ -241,7 +240,7 @@ class Exchange:
         delivery = SseDelivery(event_id=event.id, event_type=event.type, retry=event.retry)
         if self._session is None:
             if event.type == "endpoint" and isinstance(event.data, bytes):
-                target = urljoin(self._head.target, event.data.decode(errors="replace"))
+                target = endpoint_target(self._head.target, event.data)
                 session = self.shared.sessions.open_endpoint(target, self._head.principal)
                 self._is_old_stream = True
                 self._join(session)

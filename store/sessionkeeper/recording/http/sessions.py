@@ -88,8 +88,8 @@ class HttpSessions:
                     self._agents.popitem(last=False)
         else:
             key = self._agents.get(program, ("agent", *program))
-        is_new = client is not None and not client.is_stateless
-        state = SessionState.INITIALIZING if is_new else SessionState.ACTIVE
+        # One that names itself is settled by its messages; of another, nothing will tell.
+        state = SessionState.ACTIVE if client is None else SessionState.INITIALIZING
         return self._get(key, _fields(state, principal))
 
     def by_endpoint(self, target: str) -> HttpSession | None:
