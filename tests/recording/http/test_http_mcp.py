@@ -75,7 +75,7 @@ async def test_a_session_of_the_sdk(rig: Rig, mode: str, as_json: bool) -> None:
         async def on_progress(progress: float, total: float | None, message: str | None) -> None:
             seen.append(progress)
 
-        async with Client(url, mode=mode) as client:  # type: ignore[arg-type]
+        async with Client(url, mode=mode) as client:
             assert {tool.name for tool in (await client.list_tools()).tools} == {"echo", "steps"}
             texts = [f"call {number} " + "x" * 1000 for number in range(16)]
             results = await asyncio.gather(
