@@ -5,6 +5,7 @@ Since 2026-07-28 there are no sessions: each request has the client's name and v
 
 from __future__ import annotations
 
+import re
 from hashlib import blake2b, sha256
 from secrets import token_bytes
 from typing import NamedTuple
@@ -14,7 +15,8 @@ import msgspec
 __all__ = ["Client", "digest_of", "principal_of", "read_client"]
 
 _LONGEST = 256
-_SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
+_CREDENTIALS = re.compile("auth|cookie|credential|key|passw|secret|session|token")
+"""In the names of headers whose values let a reader of the store in, such as X-Api-Key."""
 _KEY = token_bytes(16)
 """Of this process: what it digests can be compared, and guessed by nobody who reads the store."""
 
@@ -74,9 +76,9 @@ def digest_of(secret: str | bytes) -> str:
 
 
 def principal_of(header: str, value: bytes | None) -> str | None:
-    """Return the principal that a header names; of credentials a digest with a key."""
+    """Return the principal that a header names; of what may be a credential a digest with a key."""
     if not value:
         return None
-    if header.lower() in _SECRET:
+    if _CREDENTIALS.search(header.lower()):
         return f"{header.lower()}:{blake2b(value, key=_KEY, digest_size=6).hexdigest()}"
     return value.decode("utf-8", "backslashreplace")[:_LONGEST]
