@@ -180,13 +180,21 @@ class HttpWire:
     def _post(self, method: str, params: object) -> None:
         self._number += 1
         message = {"jsonrpc": "2.0", "id": self._number, "method": method, "params": params}
-        self._connection.request("POST", self._path, json.dumps(message).encode(), self._headers)
-        answer = self._connection.getresponse()
-        body = answer.read()
+        encoded = json.dumps(message).encode()
+        try:
+            answer, body = self._exchange(encoded)
+        except (ConnectionError, http.client.RemoteDisconnected):
+            self._connection.close()  # it was idle while others started; the next request opens it
+            answer, body = self._exchange(encoded)
         if answer.status != 200:
             raise RuntimeError(f"status {answer.status}: {body[:200]!r}")
         if session := answer.getheader("mcp-session-id"):
             self._headers["mcp-session-id"] = session
+
+    def _exchange(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
+        self._connection.request("POST", self._path, body, self._headers)
+        answer = self._connection.getresponse()
+        return answer, answer.read()
 
 
 @contextmanager

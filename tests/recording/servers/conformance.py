@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,7 @@ async def run_suite(suite: Suite, url: str, folder: Path) -> dict[str, str]:
     output, _ = await process.communicate()  # it ends with 1 when a check failed
     found: dict[str, str] = {}
     for path in folder.glob("*/checks.json"):
-        scenario = path.parent.name.rpartition("-20")[0]
+        scenario = re.sub(r"-\d{4}-\d\d-\d\dT.*", "", path.parent.name)
         for number, check in enumerate(json.loads(path.read_text())):
             found[f"{scenario} {number} {check['id']}"] = check["status"]
     assert found, output.decode(errors="replace")[-2000:]

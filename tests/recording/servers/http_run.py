@@ -98,8 +98,10 @@ class HttpRun:
         stored = defaultdict(lambda: ([], []))
         for session, frames in self.frames.items():
             for frame in frames:
+                if not frame.message and frame.context.metadata.get("line_end") == "none":
+                    continue  # it says that the client left, in place of a message
                 side = frame.context.direction is Direction.SERVER_TO_CLIENT
-                stored[session, frame.stream][side].append(frame.message)
+                stored[session, frame.context.stream][side].append(frame.message)
         found = Counter((tuple(sent), tuple(received)) for sent, received in stored.values())
         expected.pop(((), ()), None)
         return [
@@ -199,7 +201,7 @@ async def recorder(url: str, store: Path, *options: str) -> AsyncIterator[int]:
     port = free_port()
     command = (
         *(sys.executable, "-m", "sessionkeeper", "record", "--store", f"sqlite:///{store}"),
-        *("--listen", f"127.0.0.1:{port}", *options, url),
+        *("--listen", f"127.0.0.1:{port}", "--max-message", "64MiB", *options, url),
     )
     async with running(command, port, store.with_suffix(".log")):
         yield port

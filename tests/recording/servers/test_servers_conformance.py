@@ -21,6 +21,9 @@ SUITES = pytest.mark.parametrize(
     "suite", [RELEASED, REVISION_2026], ids=["released revisions", "2026-07-28"]
 )
 
+GUARDED = {"server-dns-rebinding-protection 0 localhost-host-rebinding-rejected"}
+"""What the recorder refuses itself, as each server should: a foreign host."""
+
 pytestmark = pytest.mark.long
 
 
@@ -47,8 +50,14 @@ async def count_sessions(store: Path) -> int:
 
 def assert_same(recorded: dict[str, str], direct: dict[str, str]) -> None:
     """Compare check by check; a suite in which nothing passes would show nothing."""
-    assert recorded == direct
+    for check in GUARDED & recorded.keys():
+        assert recorded[check] == "SUCCESS"
+    assert _unguarded(recorded) == _unguarded(direct)
     assert Counter(direct.values())["SUCCESS"] >= 10
+
+
+def _unguarded(checks: dict[str, str]) -> dict[str, str]:
+    return {check: became for check, became in checks.items() if check not in GUARDED}
 
 
 @SUITES
