@@ -12,7 +12,7 @@ from ..values.session import Session
 from ..values.states import Direction, SessionState
 from .session_setup import SessionSetup
 
-__all__ = ["SessionCheck", "check_session"]
+__all__ = ["SessionCheck", "check_ending", "check_session"]
 
 _NAMES = {Direction.CLIENT_TO_SERVER: "to the server", Direction.SERVER_TO_CLIENT: "to the client"}
 
@@ -75,11 +75,16 @@ def check_session(
     if not frames:
         differences.append("nothing was stored")
     planned = SessionState.FAILED if setup.killed else SessionState.CLOSED
-    endings: list[str] = []
-    if session.state is not planned:
-        ended = f"{session.state}: {session.failure}" if session.failure else f"{session.state}"
-        endings.append(f"the session is {ended}; it should be {planned}")
-    return SessionCheck(setup.name, len(sent), len(received), tuple(differences), tuple(endings))
+    endings = check_ending(session, planned)
+    return SessionCheck(setup.name, len(sent), len(received), tuple(differences), endings)
+
+
+def check_ending(session: Session, planned: SessionState) -> tuple[str, ...]:
+    """Say how the session ended, if not as planned."""
+    if session.state is planned:
+        return ()
+    ended = f"{session.state}: {session.failure}" if session.failure else f"{session.state}"
+    return (f"the session is {ended}; it should be {planned}",)
 
 
 def _stored(frames: list[MessageEnvelope], direction: Direction) -> list[tuple[int, bytes]]:

@@ -11,19 +11,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TextIO, TypeAlias, cast
 
 from ..manager import ManagerConfig, ManagerStatistics, SessionManager
 from ..recording import SessionRecorder
 from ..recording.stdio import StdioProxy
-from ..values.message import Frame
+from ..values.message import Frame, MessageEnvelope
 from ..values.session import Session
 from .check import SessionCheck, check_session
 from .launcher import Launcher
+from .over_http import check_http_session, record_over_http
 from .session_setup import CLIENT, FORK_SERVER, MODULES, STEPS, SessionSetup, make_setups
 from .stage import Stage, choose_turns
+
+Check: TypeAlias = Callable[[Session, list[MessageEnvelope]], SessionCheck]
 
 __all__ = ["DemoBroken", "DemoResult", "run_demo"]
 
@@ -97,10 +101,11 @@ async def run_demo(
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(_session(setup, manager, stage)) for setup in setups]
                 say("comparing every stored byte")
-                sessions = [await manager.get_session(task.result()) for task in tasks]
+                recorded = [task.result() for task in tasks]
+                sessions = [await manager.get_session(session_id) for session_id, _ in recorded]
                 checks = [
-                    check_session(setup, session, await manager.store.get_frames(session.id))
-                    for setup, session in zip(setups, sessions, strict=True)
+                    check(session, await manager.store.get_frames(session.id))
+                    for (_, check), session in zip(recorded, sessions, strict=True)
                 ]
                 last = await manager.store.read_frames(sessions[0].id, limit=8, newest=True)
                 statistics = await manager.statistics()
@@ -120,20 +125,29 @@ class _Recorder(SessionRecorder):
         self.stage.pids.add(pid)
 
 
-async def _session(setup: SessionSetup, manager: SessionManager, stage: Stage) -> str:
+async def _session(setup: SessionSetup, manager: SessionManager, stage: Stage) -> tuple[str, Check]:
+    """Hold and record one session. Returns its id, and what checks it."""
+    try:
+        if setup.kind == "http":
+            with setup.errors.open("w") as errlog:
+                session, witnesses = await record_over_http(setup, manager, stage, errlog)
+            return session, partial(check_http_session, setup, witnesses)
+        return await _over_stdio(setup, manager, stage), partial(check_session, setup)
+    except Exception as error:
+        reasons = "; ".join(sorted({*_reasons(ExceptionGroup("", [error]))}))
+        raise DemoBroken(f"{setup.name}: {reasons}{_last_words(setup.errors)}") from error
+
+
+async def _over_stdio(setup: SessionSetup, manager: SessionManager, stage: Stage) -> str:
     """Run both sides of one session: the proxy, and the client that starts the connector."""
     with socket.socket(socket.AF_UNIX) as listener, setup.errors.open("w") as errlog:
         listener.bind(str(setup.socket))
         listener.listen(2)
         listener.setblocking(False)
         talk = _killed_client if setup.killed else _client
-        try:
-            async with asyncio.TaskGroup() as group:
-                recorded = group.create_task(_tap(setup, manager, listener, stage, errlog))
-                group.create_task(talk(setup, stage, errlog))
-        except ExceptionGroup as errors:
-            reasons = "; ".join(sorted({*_reasons(errors)}))
-            raise DemoBroken(f"{setup.name}: {reasons}{_last_words(setup.errors)}") from errors
+        async with asyncio.TaskGroup() as group:
+            recorded = group.create_task(_tap(setup, manager, listener, stage, errlog))
+            group.create_task(talk(setup, stage, errlog))
     return recorded.result()
 
 
@@ -176,9 +190,9 @@ async def _tap(
 
 
 async def _client(setup: SessionSetup, stage: Stage, errlog: TextIO) -> None:
-    from .client import converse  # imported by now, beside the fork server
+    from .client import converse, stdio_session  # imported by now, beside the fork server
 
-    await converse(setup, stage, errlog)
+    await converse(setup, stage, lambda: stdio_session(setup.connector, errlog))
 
 
 async def _killed_client(setup: SessionSetup, stage: Stage, errlog: TextIO) -> None:

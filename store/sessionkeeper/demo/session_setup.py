@@ -25,10 +25,13 @@ CALLS = 12
 STEPS = CALLS + 4
 """Of one session: initialize, list, the calls, a call the server fails, a tool it does not have."""
 
+OVER_HTTP = 2
+"""The number of the session over HTTP."""
 FORK_SERVER = "fork"
 """The socket of the fork server, in the folder of the run."""
 CLIENT = "sessionkeeper.demo.client"
-MODULES = ("mcp_server_time", "mcp_server_git", CLIENT)
+_CLOCK = "sessionkeeper.demo.clock_server"
+MODULES = ("mcp_server_time", "mcp_server_git", CLIENT, _CLOCK)
 """What the fork server imports once."""
 
 _CONNECTOR = Path(__file__).with_name("connector.py")
@@ -40,7 +43,7 @@ class SessionSetup:
     """One session of the demo: which server, what kind of client, and where its witnesses write."""
 
     name: str
-    kind: Literal["time", "git"]
+    kind: Literal["time", "git", "http"]
     server: tuple[str, ...]
     """Its module and arguments, for the fork server."""
     folder: Path
@@ -83,7 +86,8 @@ class SessionSetup:
 
 
 def make_setups(count: int, folder: Path) -> list[SessionSetup]:
-    """Set up `count` sessions: time and git servers in turn; the second client will be killed.
+    """Set up `count` sessions: time and git servers in turn; the second client will be
+    killed, and the third session is over HTTP.
 
     Raises `ModuleNotFoundError` when the time server is not installed.
     """
@@ -93,7 +97,9 @@ def make_setups(count: int, folder: Path) -> list[SessionSetup]:
     git = make_repository(repository)
     setups: list[SessionSetup] = []
     for index in range(count):
-        kind: Literal["time", "git"] = "git" if git and index % 2 else "time"
+        kind: Literal["time", "git", "http"] = "git" if git and index % 2 else "time"
+        if index == OVER_HTTP:
+            kind = "http"
         own = folder / f"{index:02d}"
         own.mkdir()
         setups.append(
@@ -131,6 +137,8 @@ def make_repository(path: Path) -> bool:
 
 
 def _server(kind: str, repository: Path) -> tuple[str, ...]:
+    if kind == "http":
+        return ("-m", _CLOCK)
     if kind == "git":
         return ("-m", "mcp_server_git", "--repository", str(repository))
     return ("-m", "mcp_server_time", "--local-timezone", "UTC")

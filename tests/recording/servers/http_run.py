@@ -8,24 +8,22 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sessionkeeper import Direction, Session, SQLiteSessionStore
+from sessionkeeper import Session, SQLiteSessionStore
+from sessionkeeper.demo.check_http import compare_frames, compare_traffic
+from sessionkeeper.demo.exchanges import Exchange, exchanges_of
 from sessionkeeper.values.message import MessageEnvelope
 
-from tests.recording.servers.exchanges import Exchange, exchanges_of
 from tests.recording.servers.plans import PublicServer
 from tests.recording.servers.relay import Relay, relaying
 from tests.recording.servers.stdio_run import run_client
 
 __all__ = ["HttpRun", "free_port", "recorder", "running"]
-
-OF_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "te"}
 
 
 @dataclass
@@ -76,81 +74,8 @@ class HttpRun:
 
     def faults(self) -> list[str]:
         """Compare both witnesses and the store, byte for byte."""
-        return [*self._traffic(), *self._stored()]
-
-    def _traffic(self) -> list[str]:
-        """Pair the exchanges of both sides by their requests."""
-        front, behind = _by_request(self.front), _by_request(self.behind)
-        found = [
-            f"{key[0]} passed {_times(front, key)}, not {_times(behind, key)} times"
-            for key in front.keys() | behind.keys()
-            if _times(front, key) != _times(behind, key)
-        ]
-        for key in front.keys() & behind.keys():
-            for one, other in zip(front[key], behind[key], strict=False):
-                found += _differences(one, other)
-        return found
-
-    def _stored(self) -> list[str]:
-        """Compare the messages of each exchange with the frames of each stream."""
-        expected = Counter(each.messages() for each in self.behind)
-        stored: dict[tuple[str, str | None], tuple[list[bytes], list[bytes]]]
-        stored = defaultdict(lambda: ([], []))
-        for session, frames in self.frames.items():
-            for frame in frames:
-                if not frame.message and frame.context.metadata.get("line_end") == "none":
-                    continue  # it says that the client left, in place of a message
-                side = frame.context.direction is Direction.SERVER_TO_CLIENT
-                stored[session, frame.context.stream][side].append(frame.message)
-        found = Counter((tuple(sent), tuple(received)) for sent, received in stored.values())
-        expected.pop(((), ()), None)
-        return [
-            *(f"not stored: {_shown(each)}" for each in (expected - found)),
-            *(f"stored, but not seen: {_shown(each)}" for each in (found - expected)),
-        ]
-
-
-Key = tuple[str, str | None, bytes]
-
-
-def _by_request(exchanges: list[Exchange]) -> dict[Key, list[Exchange]]:
-    found: dict[Key, list[Exchange]] = defaultdict(list)
-    for each in exchanges:
-        request = each.request
-        found[request.first_line, request.header("mcp-session-id"), request.body].append(each)
-    for same in found.values():
-        same.sort(key=lambda each: each.answer.body if each.answer else b"")
-    return found
-
-
-def _times(found: dict[Key, list[Exchange]], key: Key) -> int:
-    return len(found.get(key, []))
-
-
-def _differences(front: Exchange, behind: Exchange) -> list[str]:
-    where = front.request.first_line
-    if _end_to_end(front.request.headers) != _end_to_end(behind.request.headers):
-        return [f"{where}: other headers of the request"]
-    one, other = front.answer, behind.answer
-    if one is None or other is None:
-        return (
-            [] if one is None and (other is None or not other.is_whole) else [f"{where}: no answer"]
-        )
-    if one.first_line != other.first_line:
-        return [f"{where}: another status"]
-    if _end_to_end(one.headers) != _end_to_end(other.headers):
-        return [f"{where}: other headers of the answer"]
-    if one.body != other.body and (one.is_whole or not other.body.startswith(one.body)):
-        return [f"{where}: another body, {len(other.body)} bytes, then {len(one.body)}"]
-    return []
-
-
-def _end_to_end(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    return sorted(each for each in headers if each[0] not in OF_CONNECTION)
-
-
-def _shown(messages: tuple[tuple[bytes, ...], tuple[bytes, ...]]) -> str:
-    return " / ".join(str([each[:120] for each in side]) for side in messages)
+        frames = [(session, each) for session, found in self.frames.items() for each in found]
+        return [*compare_traffic(self.front, self.behind), *compare_frames(self.behind, frames)]
 
 
 def free_port() -> int:

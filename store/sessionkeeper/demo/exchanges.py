@@ -1,17 +1,21 @@
-"""Reads HTTP/1.1 from what a witness on TCP saw, with code of its own."""
+"""Reads HTTP/1.1 from what a witness on TCP saw, with code that the recorder does not use."""
 
 from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from tests.recording.servers.relay import Seen
+__all__ = ["Exchange", "Part", "exchanges_of"]
 
-__all__ = ["Exchange", "exchanges_of"]
 
-Headers = tuple[tuple[str, str], ...]
+class _Seen(Protocol):
+    @property
+    def sent(self) -> bytearray: ...
+    @property
+    def received(self) -> bytearray: ...
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Part:
     """A request or an answer; its body is without the chunks, and still compressed."""
 
     first_line: str
-    headers: Headers
+    headers: tuple[tuple[str, str], ...]
     body: bytes
     is_whole: bool
 
@@ -70,7 +74,7 @@ class Exchange:
         return sent, received
 
 
-def exchanges_of(connections: list[Seen]) -> list[Exchange]:
+def exchanges_of(connections: Iterable[_Seen]) -> list[Exchange]:
     """Return the exchanges of all connections, in the order of each."""
     found: list[Exchange] = []
     for seen in connections:
@@ -82,7 +86,7 @@ def exchanges_of(connections: list[Seen]) -> list[Exchange]:
     return found
 
 
-def _parts(data: bytes, methods: list[str]) -> Iterator[Part]:
+def _parts(data: bytes, methods: Sequence[str]) -> Iterator[Part]:
     """Yield requests, or the answers to requests with these methods."""
     number = 0
     while data:
