@@ -1,4 +1,4 @@
-"""One session of the demo over HTTP: a client, the recorder, a server, and a witness between each."""
+"""One session over HTTP: a client, the recorder, a server, and a witness between each."""
 
 from __future__ import annotations
 
@@ -91,19 +91,21 @@ def check_http_session(
 async def _server(setup: SessionSetup, stage: Stage, errlog: TextIO) -> AsyncGenerator[int]:
     """Run the server; yield its port."""
     reads, writes = os.pipe()
+    said = asyncio.StreamReader()
+    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(said), os.fdopen(reads, "rb", buffering=0)
+    )
     try:
-        server = stage.launcher.start(setup.server, stdout=writes, stderr=errlog.fileno())
-    except BaseException:
-        os.close(reads)
-        raise
+        try:
+            server = stage.launcher.start(setup.server, stdout=writes, stderr=errlog.fileno())
+        finally:
+            os.close(writes)
+        with closing(server):
+            if not (line := await said.readline()):
+                raise RuntimeError("the server has ended before it listened")
+            yield int(line)
     finally:
-        os.close(writes)
-    with closing(server):
-        with os.fdopen(reads) as said:
-            line = await asyncio.to_thread(said.readline)
-        if not line:
-            raise RuntimeError("the server has ended before it listened")
-        yield int(line)
+        pipe.close()
 
 
 @asynccontextmanager

@@ -42,7 +42,7 @@ def show_result(result: DemoResult, console: Console) -> None:
     if result.ok:
         console.print(
             f"[green]ok[/] {len(result.sessions)} sessions, {frames} frames, {total} bytes: every"
-            f" stored byte equals what the witnesses at the pipes saw ({result.seconds:.1f} s)"
+            f" stored byte equals what the witnesses at both ends saw ({result.seconds:.1f} s)"
         )
     else:
         console.print(styled("failed", "red"), styled(_verdict(result)))
@@ -53,8 +53,8 @@ def _verdict(result: DemoResult) -> str:
     ended = [each.name for each in result.checks if each.endings]
     if different:
         of_all = f"{len(different)} of {len(result.checks)} sessions"
-        return f"{of_all} are not what the witnesses at the pipes saw: {', '.join(different)}"
-    equal = "every stored byte equals what the witnesses at the pipes saw, but"
+        return f"{of_all} are not what the witnesses at both ends saw: {', '.join(different)}"
+    equal = "every stored byte equals what the witnesses at both ends saw, but"
     if ended:
         return f"{equal} not every session ended as planned: {', '.join(ended)}"
     return f"{equal} the recorder had trouble"
