@@ -59,11 +59,19 @@ async def read_head(reader: asyncio.StreamReader) -> Message:
     return Message(line, [(name.lower(), value.strip()) for name, value in pairs], reader=reader)
 
 
+async def read_size(reader: asyncio.StreamReader) -> int:
+    """Read the size of a chunk. A part of that line is no part of the body."""
+    try:
+        return int((await reader.readuntil(b"\n")).split(b";")[0], 16)
+    except asyncio.IncompleteReadError:
+        raise ConnectionError("cut within the size of a chunk") from None
+
+
 async def read_body(reader: asyncio.StreamReader, head: Message, *, to_end: bool) -> None:
     """Add the body to a message, as its head says."""
     try:
         if head.value("transfer-encoding") == "chunked":
-            while size := int((await reader.readuntil(b"\n")).split(b";")[0], 16):
+            while size := await read_size(reader):
                 head.body += (await reader.readexactly(size + 2))[:-2]
             while (await reader.readuntil(b"\n")).strip():
                 pass

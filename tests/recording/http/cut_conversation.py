@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from sessionkeeper import ManagerConfig, MessageEnvelope, Session, SessionManager, SessionState
-from tests.recording.http.conftest import Client, Message, Rig, chunk, plain, read_body, read_head
 
+from tests.recording.http.conftest import Client, Message, Rig, chunk, plain, read_body, read_head
 from tests.recording.servers.relay import Cut, relaying
 
 __all__ = ["EXCHANGES", "Conversation", "Outcome", "Place", "hold"]

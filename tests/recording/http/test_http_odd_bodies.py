@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper.values.jsonrpc import MessageKind
+
 from tests.recording.http.conftest import ID, PING, PONG, chunk, plain, stream_head
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import Any
 
 from sessionkeeper import MessageEnvelope, Session, SessionState, SQLiteSessionStore
 from sessionkeeper.leases import end_gone_sessions
-from tests.recording.http.conftest import Client, plain, read_body, read_head
 
+from tests.recording.http.conftest import Client, plain, read_body, read_head
 from tests.recording.servers.http_run import free_port, running
 
 SIZE = 200_000
