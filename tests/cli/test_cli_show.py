@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from sessionkeeper import MessageEnvelope, Session, SQLiteSessionStore
 from sessionkeeper.cli.app import run
+from sessionkeeper.values.delivery import HttpDelivery
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 Capture = pytest.CaptureFixture[str]
@@ -227,6 +228,40 @@ def test_one_message_names_the_rest_of_its_call(talk: str, capsys: Capture) -> N
     assert run(["show", talk, "last", "7", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["seq"], shown["calls"][0]["response_seq"]) == (7, 8)
+
+
+def test_an_http_status_answers_its_request(tmp_path: Path, capsys: Capture) -> None:
+    """Also with a body that is no message; the frame says how it was delivered."""
+
+    async def fill() -> None:
+        async with SQLiteSessionStore(tmp_path / "a.db") as store:
+            await store.create_session(Session.new(id="a", transport_type="streamable-http"))
+            post = HttpDelivery(method="POST", path="/mcp")
+            ping = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+            for message, direction, delivery in (
+                (ping, "client-to-server", post),
+                (b"lost", "server-to-client", post.model_copy(update={"status": 404})),
+            ):
+                await store.add_frame(
+                    MessageEnvelope.of(
+                        "a", message, direction=direction, delivery=delivery, stream="POST-1"
+                    )
+                )
+
+    asyncio.run(fill())
+    url = f"sqlite:///{tmp_path}/a.db"
+    assert run(["show", url, "a"]) == 0
+    request, answer = conversation(capsys)
+    assert request == "1 → ping"
+    assert answer.startswith("2 ")
+    assert answer.endswith("   ← [odd: not JSON] lost")
+    assert run(["show", url, "a", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "by        HTTP POST /mcp 404\nstream    POST-1\n" in out
+    assert "request   frame 1\n" in out
+    assert ": HTTP 404\n" in out
+    assert run(["tail", url, "a"]) == 0
+    assert " ← ping  " in capsys.readouterr().out
 
 
 def test_a_frame_that_does_not_exist(talk: str, capsys: Capture) -> None:

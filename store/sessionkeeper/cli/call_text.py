@@ -52,14 +52,22 @@ def describe_outcome(call: Call) -> str:
         case CallOutcome.TOOL_ERROR:
             return f"tool error{steps}{_reason(call)}"
         case CallOutcome.ERROR:
-            code = "" if call.error_code is None else f" {call.error_code}"
-            return f"error{code}{steps}{_reason(call)}"
-        case CallOutcome.UNANSWERED:
-            return f"no answer{steps}"
-        case CallOutcome.UNKNOWN:
-            return f"no answer seen; one may be missing{steps}"
+            return _describe_error(call, steps)
         case outcome:
-            return f"{outcome}{steps}"
+            return f"{_WITHOUT_ANSWER.get(outcome, outcome)}{steps}"
+
+
+_WITHOUT_ANSWER = {
+    CallOutcome.UNANSWERED: "no answer",
+    CallOutcome.UNKNOWN: "no answer seen",
+}
+
+
+def _describe_error(call: Call, steps: str) -> str:
+    if call.error_text == f"HTTP {call.error_code}":
+        return f"{call.error_text}{steps}"
+    code = "" if call.error_code is None else f" {call.error_code}"
+    return f"error{code}{steps}{_reason(call)}"
 
 
 def _reason(call: Call) -> str:

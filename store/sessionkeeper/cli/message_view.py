@@ -47,7 +47,7 @@ async def find_calls(store: AtomicSessionStore, session: Session, frame: Frame) 
     in all. Raises `SessionNotFound`, `StoreUnavailable`.
     """
     kinds = {each.kind for each in frame.envelope.heads()}
-    if not kinds:
+    if not kinds and not isinstance(frame.envelope.context.delivery, HttpDelivery):
         return []
     start = max(0, frame.seq - 1 - _LOOK_BACK)
     found = await _find_calls(store, session, frame.seq, start)

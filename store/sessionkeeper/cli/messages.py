@@ -41,8 +41,10 @@ class Message:
 
     @property
     def answers(self) -> bool:
-        """Whether it is a result or an error."""
-        return self.summary.kind in _ANSWERS
+        """Whether it is a result or an error; of HTTP also a body that is no message."""
+        if self.summary.kind in _ANSWERS:
+            return True
+        return self.call is not None and self.call.response_seq == self.frame.seq
 
     def describe(self, *, below: bool = False) -> Text:
         """Return what it says: of an answer also the call and the latency, unless `below` it."""
@@ -77,7 +79,7 @@ class Message:
 
     def _describe_answer(self) -> Text:
         body, call = self.summary.body, self.call
-        if self.summary.kind is MessageKind.ERROR:
+        if self.summary.kind is not MessageKind.RESULT:
             return styled(body, "red")
         if call is not None and call.outcome is CallOutcome.TOOL_ERROR:
             return styled(f"tool error: {body}", "red")
@@ -103,6 +105,7 @@ def read_messages(frame: Frame, tracker: CallTracker) -> list[Message]:
         elif summary.kind in _ANSWERS:
             call = next(known, None)
         else:
-            call = others[0] if len(others) == len(summaries) == 1 else None
+            changing = others or answered
+            call = changing[0] if len(changing) == len(summaries) == 1 else None
         found.append(Message(frame, summary, call))
     return found
