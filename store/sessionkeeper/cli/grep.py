@@ -21,7 +21,7 @@ from .console import interruptible, print_line
 from .frame_text import ARROWS
 from .progress import progress_bar
 from .quantities import format_moment
-from .screen import Screen
+from .screen import Screen, join
 from .stats import OptionalSession
 from .stores import NOTHING, AsJson, StoreUrl, find_session, open_store, run_command
 
@@ -181,16 +181,15 @@ class _Sessions(_Lines):
 
 
 def _line(match: SearchMatch) -> Text:
-    line = styled(f"{short_id(match.session_id)} {match.seq} ", "magenta")
-    line.append_text(styled(f"{format_moment(match.time, exact=True)} ", "dim"))
-    line.append_text(styled(f"{ARROWS[match.direction]} {match.method or match.kind} ", "green"))
-    if match.path is not None:
-        line.append_text(styled(f"{match.path}: ", "cyan"))
     cut = "…" if len(match.before) > _BEFORE else ""
-    line.append_text(styled(f"{cut}{match.before[-_BEFORE:]}"))
-    line.append_text(styled(match.matched[:_MATCHED], "bold red"))
-    line.append_text(styled(match.after[:_AFTER]))
     more = match.count - 1
-    if more:
-        line.append_text(styled(f" (and in {more:,} more)", "dim"))
-    return line
+    return join(
+        styled(f"{short_id(match.session_id)} {match.seq} ", "magenta"),
+        styled(f"{format_moment(match.time, exact=True)} ", "dim"),
+        styled(f"{ARROWS[match.direction]} {match.method or match.kind} ", "green"),
+        styled("" if match.path is None else f"{match.path}: ", "cyan"),
+        f"{cut}{match.before[-_BEFORE:]}",
+        styled(match.matched[:_MATCHED], "bold red"),
+        match.after[:_AFTER],
+        styled(f" (and in {more:,} more)" if more else "", "dim"),
+    )

@@ -13,7 +13,7 @@ from ..recording.analysis.context_cost import as_tokens
 from .call_text import ARROW_STYLES
 from .frame_text import ARROWS
 from .quantities import format_counted, format_duration, format_size
-from .screen import Screen
+from .screen import Screen, join
 from .table import Column, Table
 
 __all__ = ["measurement_fields", "print_measurements"]
@@ -119,7 +119,7 @@ def _print_context(screen: Screen, cost: ContextCost, *, every: bool) -> None:
         more = len(cost.tools) - len(shown)
         screen.note(f"and {format_counted(more, 'tool')} more; --all shows all")
     for remark in cost.remarks:
-        screen.print(styled("  ! ", "yellow").append_text(styled(remark)))
+        screen.print(join(styled("  ! ", "yellow"), remark))
 
 
 def _method_fields(row: MethodStatistics) -> dict[str, object]:

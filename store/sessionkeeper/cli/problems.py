@@ -18,7 +18,7 @@ from .console import print_line
 from .problem_groups import ProblemGroup, ProblemGroups
 from .progress import progress
 from .quantities import format_counted, format_moment, parse_duration, parse_since
-from .screen import Screen
+from .screen import Screen, join
 from .stats import OptionalSession
 from .stores import AsJson, StoreUrl, find_session, open_store, run_command
 
@@ -123,15 +123,14 @@ def _print_groups(screen: Screen, groups: ProblemGroups, url: str, limit: int, r
 def _print_group(screen: Screen, group: ProblemGroup, url: str) -> None:
     problem = group.newest
     mark, style = _MARKS[problem.severity]
-    line = styled(f"{mark}{problem.kind}", f"bold {style}")
-    if problem.subject:
-        line.append_text(styled(f"  {problem.subject}", "cyan"))
-    if problem.server is not None:
-        line.append_text(styled(f"  {problem.server}"))
-    line.append_text(styled(f"  {format_moment(problem.time)}", "dim"))
-    if group.count > 1:
-        line.append_text(styled(f"  {group.count:,} times", "bold"))
-    screen.print(line)
+    heading = join(
+        styled(f"{mark}{problem.kind}", f"bold {style}"),
+        styled(f"  {problem.subject}" if problem.subject else "", "cyan"),
+        "" if problem.server is None else f"  {problem.server}",
+        styled(f"  {format_moment(problem.time)}", "dim"),
+        styled(f"  {group.count:,} times" if group.count > 1 else "", "bold"),
+    )
+    screen.print(heading)
     screen.print(screen.fit(styled(f"    {problem.text}")))
     if problem.hint is not None:
         screen.print(screen.fit(styled(f"    {problem.hint}", "dim")))
