@@ -122,11 +122,12 @@ async def test_what_crosses_the_wire_in_error_is_named() -> None:
     assert found[2].text == "recording was too slow"
 
 
-async def test_http_errors_are_problems_but_a_refused_get_is_none() -> None:
-    """A server need not offer a stream for a GET, and answers 405 then."""
+async def test_http_errors_are_problems_but_a_refused_offer_is_none() -> None:
+    """A server need not offer a GET or a DELETE, and answers 405 then."""
     log = RecordedLog()
-    refused = HttpDelivery(method="GET", path="/mcp", status=405)
-    log.say(DOWN, b"Method Not Allowed", delivery=refused, stream="GET-1")
+    for method, stream in ("GET", "GET-1"), ("DELETE", "DELETE-3"):
+        refused = HttpDelivery(method=method, path="/mcp", status=405)
+        log.say(DOWN, b"Method Not Allowed", delivery=refused, stream=stream)
     log.say(
         UP,
         b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}',
@@ -136,7 +137,7 @@ async def test_http_errors_are_problems_but_a_refused_get_is_none() -> None:
     gone = HttpDelivery(method="POST", path="/mcp", status=404)
     log.say(DOWN, b"Not Found", delivery=gone, stream="POST-2")
     found = await found_in(log)
-    assert kinds(found) == [(ProblemKind.ODD_FRAME, 3), (ProblemKind.ERROR, 3)]
+    assert kinds(found) == [(ProblemKind.ODD_FRAME, 4), (ProblemKind.ERROR, 4)]
     assert found[1].text == "error 404: HTTP 404"
     assert "status and the path" in (found[0].hint or "")
 

@@ -127,7 +127,7 @@ class _Finder:
 
     def _of_bytes(self, frame: Frame) -> Iterator[Problem]:
         envelope = frame.envelope
-        if envelope.oddity is None or _is_refused_get(frame):
+        if envelope.oddity is None or _is_refused_offer(frame):
             return
         when, reason = envelope.context.timestamp, envelope.oddity
         if envelope.kind is MessageKind.GAP:
@@ -230,9 +230,9 @@ _SHOWN_ID = 40
 _UNANSWERED = "no answer before the session ended"
 
 
-def _is_refused_get(frame: Frame) -> bool:
-    # A server need not offer the stream of a GET.
+def _is_refused_offer(frame: Frame) -> bool:
+    # A server need not offer the stream of a GET, nor let a client end its session.
     context = frame.envelope.context
     delivery, stream = context.delivery, context.stream or ""
     refused = isinstance(delivery, HttpDelivery) and delivery.status == _NOT_ALLOWED
-    return refused and stream.startswith("GET-")
+    return refused and stream.startswith(("GET-", "DELETE-"))
