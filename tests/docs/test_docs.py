@@ -20,7 +20,7 @@ import sessionkeeper
 import sessionlab
 import soleowner
 from sessionkeeper import leases, otel, recording
-from sessionkeeper.recording import redaction, stdio
+from sessionkeeper.recording import http, redaction, stdio
 from sessionlab import conformance, explore
 from sessionlab.conformance import AtomicSessionStoreConformance
 from sybil import Example, Sybil
@@ -42,7 +42,7 @@ SITE = ROOT / ".ci/mkdocs.yml"
 
 INTEGRATIONS = ROOT / "docs/api/integrations.md"
 
-_RECORDING = (recording, redaction, stdio)
+_RECORDING = (recording, http, redaction, stdio)
 DEADLINES = ROOT / "docs/deadlines.md"
 
 GUARANTEES = ROOT / "docs/guarantees.md"
@@ -237,7 +237,7 @@ def test_the_numbers_of_the_contract_go_on_by_one() -> None:
 
 
 def test_the_contract_is_short() -> None:
-    assert len(_read(GUARANTEES).splitlines()) <= 320
+    assert len(_read(GUARANTEES).splitlines()) <= 340
 
 
 def test_each_section_of_the_contract_is_linked_to_its_proofs() -> None:

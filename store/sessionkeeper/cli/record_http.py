@@ -52,7 +52,7 @@ def run_http_recorder(options: RecordOptions, http: HttpOptions) -> int:
         complain(f"others could use the server through {http.listen}: --allow-remote permits it")
         return BAD_INPUT
     try:
-        listener = listen_on(http.listen)
+        listener = listen_on(str(http.listen))
     except CannotListen as error:
         complain(f"{error} (--listen)")
         return BAD_INPUT

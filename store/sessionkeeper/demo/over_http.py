@@ -11,7 +11,6 @@ from typing import NamedTuple, TextIO
 from ..manager import SessionManager
 from ..recording import Recorder, SessionRecorder
 from ..recording.http import HttpProxy, Serving, listen_on
-from ..recording.http.addresses import ListenAddress
 from ..recording.http.sessions import OpenRecorder, SessionFields
 from ..values.message import MessageEnvelope
 from ..values.session import Session
@@ -113,7 +112,7 @@ async def _recorder(
     server: int, open_recorder: OpenRecorder, tell: Callable[[str], None]
 ) -> AsyncGenerator[int]:
     """Run the recorder in front of a server's port; yield its own."""
-    listener = listen_on(ListenAddress("127.0.0.1", 0))
+    listener = listen_on("127.0.0.1:0")
     port = int(listener.getsockname()[1])
     url, listen = f"http://127.0.0.1:{server}/mcp", f"127.0.0.1:{port}"
     ended = asyncio.Event()

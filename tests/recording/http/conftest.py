@@ -17,7 +17,6 @@ from sessionkeeper import (
 )
 from sessionkeeper.recording import Recorder, SessionRecorder
 from sessionkeeper.recording.http import HttpProxy, Serving, listen_on
-from sessionkeeper.recording.http.addresses import ListenAddress
 from sessionkeeper.recording.http.sessions import SessionFields
 
 LIMIT = 60
@@ -152,7 +151,7 @@ class Rig:
 
     async def start(self, path: str = "/mcp", **options: object) -> None:
         """Start the proxy."""
-        listener = listen_on(ListenAddress("127.0.0.1", 0))
+        listener = listen_on("127.0.0.1:0")
         self.port = listener.getsockname()[1]
         open_recorder = options.pop("open_recorder", self.open_recorder)
         self._proxy = HttpProxy(

@@ -15,7 +15,6 @@ from mcp.client.client import Client
 from mcp.client.sse import sse_client
 from mcp.server.mcpserver import Context, MCPServer
 from sessionkeeper.recording.http import listen_on
-from sessionkeeper.recording.http.addresses import ListenAddress
 from starlette.types import ASGIApp
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class _Quiet(uvicorn.Server):
 @asynccontextmanager
 async def served(app: ASGIApp) -> AsyncGenerator[int]:
     """Serve an application on a free port, and yield the port."""
-    listener = listen_on(ListenAddress("127.0.0.1", 0))
+    listener = listen_on("127.0.0.1:0")
     config = uvicorn.Config(app, log_config=None, log_level="critical", ws="none")
     async with _Quiet(config).running(listener):
         yield listener.getsockname()[1]

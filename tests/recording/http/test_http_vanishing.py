@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper.recording.http import listen_on
-from sessionkeeper.recording.http.addresses import ListenAddress
 
 from .conftest import ID, PING, PONG, chunk, plain, stream_head
 
@@ -174,7 +173,7 @@ def _decoded(raw: bytes) -> tuple[bytes, bool]:
 
 async def test_a_server_that_is_not_there(rig: Rig) -> None:
     """A 502 with one line; one line is told once; the request is recorded with the reason."""
-    with listen_on(ListenAddress("127.0.0.1", 0)) as taken:
+    with listen_on("127.0.0.1:0") as taken:
         rig.server_port = taken.getsockname()[1]
     await rig.start()
     for _ in range(2):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from .proxy import IDLE, MAX_BODY, MAX_PENDING, HttpProxy
 from .report import HttpReport
 from .serving import CannotListen, Serving, listen_on
+from .sessions import SessionFields
 
 __all__ = [
     "IDLE",
@@ -19,5 +20,6 @@ __all__ = [
     "HttpProxy",
     "HttpReport",
     "Serving",
+    "SessionFields",
     "listen_on",
 ]

@@ -31,8 +31,12 @@ class CannotListen(OSError):
     """The address is taken, or is none of this machine."""
 
 
-def listen_on(address: ListenAddress) -> socket.socket:
-    """Return a socket that listens there. Raises `CannotListen`."""
+def listen_on(listen: str) -> socket.socket:
+    """Return a socket that listens on a host and port; port 0 is any that is free.
+
+    Raises `CannotListen`, or `ValueError` for what is no address.
+    """
+    address = ListenAddress.parse(listen)
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
