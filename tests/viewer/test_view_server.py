@@ -190,6 +190,14 @@ def test_ctrl_c_ends_it_at_once_with_live_connections(
     assert err.splitlines() == ["Ctrl-C ends it.", "sessionkeeper: interrupted"]
 
 
+def test_a_program_reads_the_address_as_json(tape: Tape, start: Start) -> None:
+    """One line, before anything is served."""
+    process = start("view", tape.url, "--json")
+    assert process.stdout is not None
+    found = json.loads(process.stdout.readline())
+    assert Client(found["url"]).json("/api/store") == {"name": str(tape.path)}
+
+
 def test_wrong_use_is_one_line(tape: Tape, session: Session, start: Start) -> None:
     """A port that is taken, a store that does not exist, a session that does not."""
 

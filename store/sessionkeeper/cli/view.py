@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from .console import complain, print_line, say
 from .stores import (
     BAD_INPUT,
+    AsJson,
     StoreUrl,
     find_session,
     open_store,
@@ -32,16 +34,20 @@ def view(
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open the address in the browser.")
     ] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Show a store in the browser: sessions, calls on a timeline, messages and problems, live.
 
     Prints an address on this machine and serves it until Ctrl-C. Only a browser that knows the
     address can read the store, and nothing is changed. What other processes record appears at once.
+    --json prints the address as the member `url`.
     """
-    return run_command(_view(store, session, port, open_browser=open_browser))
+    return run_command(_view(store, session, port, open_browser=open_browser, as_json=as_json))
 
 
-async def _view(url: str, asked: str | None, port: int, *, open_browser: bool) -> int:
+async def _view(
+    url: str, asked: str | None, port: int, *, open_browser: bool, as_json: bool
+) -> int:
     try:
         from ..viewer.server import ViewServer
     except ModuleNotFoundError as missing:
@@ -57,7 +63,7 @@ async def _view(url: str, asked: str | None, port: int, *, open_browser: bool) -
             complain(f"port {port} {reason}")
             return BAD_INPUT
         address = server.address(**({} if shown is None else {"session": shown.incarnation}))
-        print_line(address)
+        print_line(json.dumps({"url": address}) if as_json else address)
         say("Ctrl-C ends it.")
         if open_browser:
             typer.launch(address)

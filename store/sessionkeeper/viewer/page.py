@@ -20,8 +20,9 @@ SERVED, _ALONE = "'self'", "'none'"
 """What the page may connect to: its own server, or nothing."""
 
 SCRIPTS = (
-    *("text.js", "json_text.js", "source.js", "log.js", "folded_time.js", "timeline.js"),
-    *("call_list.js", "message.js", "detail.js", "sessions.js", "reports.js", "keys.js", "app.js"),
+    *("text.js", "json_text.js", "source.js", "log.js", "folded_time.js", "timeline_drawing.js"),
+    *("timeline.js", "call_list.js", "message.js", "detail.js", "sessions.js", "reports.js"),
+    *("keys.js", "app.js", "filter_bar.js", "pages.js", "controls.js"),
 )
 """The scripts in the order in which they need each other."""
 

@@ -29,6 +29,7 @@ class SessionList:
     def __init__(self, store: AtomicSessionStore) -> None:
         self._store = store
         self._tallies: dict[str, tuple[int, CallTally]] = {}
+        self._ids: dict[str, str] = {}
 
     async def sessions(self) -> list[Session]:
         """Return the last used sessions, the newest first."""
@@ -60,6 +61,10 @@ class SessionList:
 
     async def find(self, key: str) -> Session:
         """Return the session with this incarnation. Raises `SessionNotFound`."""
+        if key in self._ids:
+            session = await self._store.get_session(self._ids[key])
+            if session.incarnation == key:
+                return session
         cursor: str | None = None
         while True:
             page = await self._store.find_sessions(
@@ -67,6 +72,7 @@ class SessionList:
             )
             for each in page.sessions:
                 if each.incarnation == key:
+                    self._ids[key] = each.id
                     return each
             cursor = page.cursor
             if cursor is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from ..values.errors import SessionNotFound
 from .feed import read_log
 from .frame_fields import frame_fields
 from .reports import read_context, read_problems, read_runs
+from .rows import Row
 from .session_row import session_row
 
 if TYPE_CHECKING:
@@ -24,6 +25,16 @@ _NOTE = (
     "This file contains the complete messages of these sessions."
     " Look through it before you send it."
 )
+
+_OUTCOME, _ERRORS = 8, ("error", "tool-error")
+
+
+class _Log(TypedDict):
+    """What the page needs to show one session."""
+
+    calls: list[Row]
+    marks: list[Row]
+    frames: list[dict[str, object]]
 
 
 class TooLarge(Exception):
@@ -43,7 +54,7 @@ async def read_snapshot(
     bounded by `LARGEST`. Not atomic. Raises `TooLarge`, `StoreUnavailable`.
     """
     rows: list[dict[str, object]] = []
-    logs: dict[str, object] = {}
+    logs: dict[str, _Log] = {}
     kept: list[Session] = []
     room = LARGEST
     for session in sessions:
@@ -67,32 +78,26 @@ async def read_snapshot(
     }
 
 
-async def _read_session(
-    store: AtomicSessionStore, session: Session, room: int
-) -> tuple[dict[str, list[object]], int]:
-    calls: dict[object, object] = {}
-    marks: list[object] = []
-    fields: list[object] = []
+async def _read_session(store: AtomicSessionStore, session: Session, room: int) -> tuple[_Log, int]:
+    calls: dict[object, Row] = {}
+    log = _Log(calls=[], marks=[], frames=[])
     size = 0
     async for frames, batch in read_log(store, session):
         for row in batch.calls:
             # As in the page: a later row of a call replaces an earlier one, but for its arguments.
             key = row[0], row[2], row[5], type(row[5])
             before = calls.get(key)
-            excerpt = row[-1] if not isinstance(before, tuple) else row[-1] or before[-1]
-            calls[key] = (*row[:-1], excerpt)
-        marks += batch.marks
+            calls[key] = row if before is None else (*row[:-1], row[-1] or before[-1])
+        log["marks"] += batch.marks
         for frame in frames:
             size += len(frame.envelope.message)
             if size > room:
                 raise TooLarge
-            fields.append(frame_fields(frame, whole=True))
-    return {"calls": list(calls.values()), "marks": marks, "frames": fields}, size
+            log["frames"].append(frame_fields(frame, whole=True))
+    log["calls"] += calls.values()
+    return log, size
 
 
-def _counts(calls: Sequence[object]) -> dict[str, int]:
-    outcomes = [row[8] for row in calls if isinstance(row, tuple)]
-    return {
-        "calls": len(calls),
-        "errors": sum(each in ("error", "tool-error") for each in outcomes),
-    }
+def _counts(calls: Sequence[Row]) -> dict[str, int]:
+    errors = sum(row[_OUTCOME] in _ERRORS for row in calls)
+    return {"calls": len(calls), "errors": errors}
