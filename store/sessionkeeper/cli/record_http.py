@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["HttpOptions", "run_http_recorder"]
 
 _OPENING = 1.0
-"""Seconds until it is told that the store is not open yet."""
+"""Seconds that the first request may wait for the store to open."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -152,11 +152,9 @@ class _Recording:
 
     def _tell_opening(self, opening: asyncio.Task[SessionManager]) -> None:
         error = opening.exception() if opening.done() else None
-        if error is None and opening.done():
-            return
-        reason = "it takes long to open" if error is None else type(error).__name__
-        if isinstance(error, SessionError):
-            reason = str(error)
+        if error is None:
+            return  # one that takes long is told by the first session that waits for it
+        reason = str(error) if isinstance(error, SessionError) else type(error).__name__
         self._tell(
             f"cannot record yet: {reason}; requests are forwarded, and their messages wait in"
             " memory until the store is open"

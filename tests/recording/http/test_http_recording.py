@@ -98,6 +98,18 @@ async def test_an_error_of_http_is_recorded(
     assert frame.context.delivery == HttpDelivery(method=method, path="/mcp", status=status_of)
 
 
+async def test_a_server_that_is_no_mcp_is_told(rig: Rig) -> None:
+    """Once, with what it answers; what it answers is recorded nevertheless."""
+    await rig.serve(plain(b"<html>", kind="text/html\x1b[2J"))
+    await rig.start()
+    await rig.ask()
+    await rig.ask()
+    (trouble,) = rig.troubles
+    assert trouble.startswith("a call is answered with HTTP 200 text/html")
+    await rig.stop()
+    assert [frame.oddity for frame in await rig.frames()] == [None, "not JSON"] * 2
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_what_a_server_does_not_offer_is_no_error(rig: Rig, method: str) -> None:
     """405 is how it says that it has no stream of its own, and that it keeps its sessions."""

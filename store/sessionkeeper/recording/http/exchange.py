@@ -128,7 +128,9 @@ class Exchange:
         """Take the head of the answer; it tells the session of a request that opens one."""
         self._status = status
         self._encoding = _text(value_of(headers, b"content-encoding"))
-        is_stream = _text(value_of(headers, b"content-type")).startswith("text/event-stream")
+        kind = _text(value_of(headers, b"content-type"))
+        self._doubt(status, kind)
+        is_stream = kind.startswith("text/event-stream")
         if is_stream:
             try:
                 self._decoder = decoder_for(self._encoding)
@@ -203,6 +205,16 @@ class Exchange:
             end(session, FORGOTTEN)
         elif self._session_id and self._head.method == "DELETE" and self._is_success():
             end(session, None)
+
+    def _doubt(self, status: int, kind: str) -> None:
+        """Report an answer to a first call that no MCP endpoint gives."""
+        if self._head.method != "POST" or self._session_id or self._session is not None:
+            return
+        if kind.startswith(("application/json", "text/event-stream")) or status in {202, 204}:
+            return
+        if status < 300 or status in {404, 405}:
+            answer = f"HTTP {status} {kind[:40]}".rstrip()
+            self.shared.report(f"a call is answered with {answer}: is the URL of an MCP endpoint?")
 
     def _find_session(self) -> None:
         """Find the session if the request itself names it."""
