@@ -55,7 +55,7 @@ INTERNAL_NAMES = {
         "nests_deeper",
         "outside_strings",
     ),
-    *("LEASE_KEY", "TALLY_KEY", "is_heartbeat", "with_lease", "without_lease"),
+    *("LEASE_KEY", "REDACTION_KEY", "TALLY_KEY", "is_heartbeat", "with_lease", "without_lease"),
     *("MAX_ID", "MAX_TAG", "MAX_TAG_BYTES", "MAX_TEXT", "MAX_VERSION", "at_most"),
     *("MAX_STREAM_BYTES", "OWN_MEDIA_TYPES", "checked_stream_name"),
     *("Picklable", "read_heads", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
