@@ -27,6 +27,8 @@ __all__ = ["record"]
 
 T = TypeVar("T")
 
+_LISTEN, _IDLE = "127.0.0.1:8900", "300s"
+
 
 def record(
     command: Annotated[
@@ -75,7 +77,7 @@ def record(
         typer.Option(
             metavar="HOST:PORT", help="Address of the recorder of a URL; port 0 is a free one."
         ),
-    ] = "127.0.0.1:8900",
+    ] = _LISTEN,
     allow_remote: Annotated[
         bool,
         typer.Option("--allow-remote", help="Let other machines connect to a recorder of a URL."),
@@ -91,7 +93,7 @@ def record(
     idle: Annotated[
         str,
         typer.Option(help="Pause that ends the session of a client without a session id."),
-    ] = "300s",
+    ] = _IDLE,
     ca: Annotated[
         str | None,
         typer.Option(
@@ -134,9 +136,15 @@ def record(
         quiet=quiet,
         as_json=as_json,
     )
+    of_url = (listen, allow_remote, session_by, idle, ca)
     try:
         backend_from_url(store)
         if not is_web_address(command[0]):
+            if of_url != (_LISTEN, False, None, _IDLE, None):
+                raise typer.BadParameter(
+                    "--listen, --allow-remote, --session-by, --idle and --ca are for a URL",
+                    param_hint="COMMAND",
+                )
             return run_recorder(options)
     except ValueError as error:
         raise typer.BadParameter(describe_error(error), param_hint="--store") from None

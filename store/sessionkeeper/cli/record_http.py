@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpOptions", "run_http_recorder"]
 
-_OPENING = 1.0
-"""Seconds that the first request may wait for the store to open."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -117,8 +115,7 @@ class _Recording:
             async with proxy:
                 self._announce()
                 ended = self._ended_by_signal()
-                await asyncio.wait({opening}, timeout=_OPENING if not opening.done() else 0)
-                self._tell_opening(opening)
+                opening.add_done_callback(self._tell_opening)
                 await Serving(proxy, self._listener).run_until(ended)
             opening.cancel()
             await asyncio.wait({opening})
@@ -151,7 +148,7 @@ class _Recording:
         )
 
     def _tell_opening(self, opening: asyncio.Task[SessionManager]) -> None:
-        error = opening.exception() if opening.done() else None
+        error = None if opening.cancelled() else opening.exception()
         if error is None:
             return  # one that takes long is told by the first session that waits for it
         reason = str(error) if isinstance(error, SessionError) else type(error).__name__
