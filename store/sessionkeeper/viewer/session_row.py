@@ -52,6 +52,7 @@ def session_row(session: Session, tally: CallTally | None) -> dict[str, object]:
         "gaps": session.gap_frames,
         "calls": None if tally is None else tally.calls,
         "errors": None if tally is None else tally.errors,
+        "exact": tally is None or tally.exact,
     }
 
 

@@ -56,7 +56,7 @@ class Sessions {
   card(row) {
     const chosen = row.key === this.chosen;
     const state = row.recorder === "gone" ? "recorder gone" : row.live ? (row.recorder === "silent" ? "silent" : "live") : row.state === "closed" ? "" : row.state;
-    const calls = row.calls === null ? plural(row.frames, "frame") : plural(row.calls, "call");
+    const calls = row.calls === null ? plural(row.frames, "frame") : row.exact ? plural(row.calls, "call") : `more than ${number(row.calls)} calls`;
     return el("div", { class: "card", role: "option", "data-key": row.key, id: `session-${row.key}`, "aria-selected": String(chosen) },
       el("p", { class: "names" }, el("b", {}, row.name ? plain(row.name) : clientOf(row)), " ", el("span", { class: "to" }, "→"), " ", el("b", {}, serverOf(row))),
       el("p", { class: "numbers" },

@@ -36,6 +36,8 @@ class TimelineDrawing {
     const { calls } = this.log;
     const late = [];
     const left = this.time.timeAt(this.from), right = this.time.timeAt(this.end);
+    /* Thousands of bars have to be thin, or the errors among them would hide the rest. */
+    this.thinnest = calls.length * ((this.end - this.from) / this.time.length) > 2_000 ? 1.2 : 2.5;
     const covered = lanes.map((lane) => new Float64Array(lane.count).fill(-1));
     let count = 0;
     for (let n = 0; n < calls.length; n++) {
@@ -70,7 +72,7 @@ class TimelineDrawing {
   drawBar(pen, call, lane, covered) {
     const x = this.x(this.time.placeOf(call.start));
     const end = this.x(this.time.placeOf(this.log.endOf(call)));
-    const width = Math.max(end - x, 2.5), height = Math.max(2, Math.min(lane.row - 1.5, 14));
+    const width = Math.max(end - x, this.thinnest), height = Math.max(2, Math.min(lane.row - 1.5, 14));
     const y = lane.top + call.row * lane.row;
     const dim = this.wanted && !this.wanted.has(call);
     /* Where a bar of the same kind is already, another one of a pixel changes nothing. */
