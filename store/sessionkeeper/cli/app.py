@@ -64,7 +64,8 @@ _UNHEARD = logging.NullHandler()
 class _RecordCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         with suppress(TyperException):  # it is raised again
-            words = self.make_parser(ctx).parse_args(args=list(args))[0].get("command") or []
+            values: dict[str, Any] = self.make_parser(ctx).parse_args(args=list(args))[0]
+            words: list[str] = values.get("command") or []
             ctx.allow_interspersed_args = is_web_address("".join(words[:1]))
         return super().parse_args(ctx, args)
 

@@ -170,15 +170,16 @@ class Exchange:
             self._put(_SERVER, message, Origin(self._delivery(status), oddity=oddity))
 
     @_never_raises
-    def client_left(self) -> None:
-        """Record that the client closed its connection, and what had passed until then."""
+    def client_left(self, reason: str | None = None) -> None:
+        """Record that nobody reads any more, why, and what had passed until then."""
         if not self._request_is_whole:
-            origin = Origin(self._delivery(None), ended=False, oddity=_CLIENT_LEFT_EARLY)
+            oddity = reason or _CLIENT_LEFT_EARLY
+            origin = Origin(self._delivery(None), ended=False, oddity=oddity)
             self._put(_CLIENT, self._request.take(), origin)
         else:
             # Who closes a stream that it only listens to, or has its answer, has lost nothing.
             has_all = self._head.method != "POST" or self._has_result
-            self._record_rest(_CLIENT_LEFT, if_any=has_all)
+            self._record_rest(reason or _CLIENT_LEFT, if_any=has_all)
 
     @_never_raises
     def server_left(self, reason: str) -> None:

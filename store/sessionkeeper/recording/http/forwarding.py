@@ -79,7 +79,7 @@ class Forwarder:
                 exchange.client_left()
         except asyncio.CancelledError:
             if exchange is not None:
-                exchange.server_left(_ENDED)
+                exchange.client_left(_ENDED)
             raise
         finally:
             client.close()
