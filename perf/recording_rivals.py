@@ -28,7 +28,6 @@ ADDED_AT_MOST = {"stdio": 0.3, "http": 1.5}
 """Milliseconds."""
 MAY_BE_AHEAD = {"stdio": {"mcp-rec"}, "http": set[str]()}
 RIVALS = ("mcp-rec", "mcphawk", "mcp-cassette")
-NO_HTTP = "mcp-rec"
 DIRECT, OURS = "direct", "sessionkeeper"
 
 
@@ -143,8 +142,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--calls", type=int, default=25)
     parser.add_argument("--json", action="store_true")
-    for name in RIVALS:
-        parser.add_argument(f"--{name}", metavar="PATH")
+    parser.add_argument("--mcp-rec", metavar="PATH")
+    parser.add_argument("--mcphawk", metavar="PATH")
+    parser.add_argument("--mcp-cassette", metavar="PATH")
     options = vars(parser.parse_args())
     rivals = {name: found for name in RIVALS if (found := options[name.replace("-", "_")])}
     for name in RIVALS:
