@@ -45,7 +45,7 @@ def test_each_script_is_there_and_takes_the_flags_it_is_shown_with() -> None:
 
 def flags_of(script: str) -> set[str]:
     """What it says that it takes, one way or the other."""
-    given = re.findall(r'add_argument\(\s*"(--[a-z]+)"', script)
+    given = re.findall(r'add_argument\(\s*"(--[a-z-]+)"', script)
     return {*given, *(f"--{name}" for name in re.findall(r'\b([a-z]+)="', script))}
 
 
