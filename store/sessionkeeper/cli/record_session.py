@@ -40,7 +40,8 @@ def naming_the_store(url: str) -> Generator[None]:
     except SessionError as error:
         backend = backend_from_url(url)
         path = backend.path if isinstance(backend, SQLiteBackend) else "the store"
-        raise StoreUnavailable(f"{path}: {error}") from error
+        text = str(error)
+        raise StoreUnavailable(text if text.startswith(path) else f"{path}: {text}") from error
 
 
 @asynccontextmanager
@@ -129,7 +130,7 @@ def _metadata(options: RecordOptions, client: int) -> dict[str, object]:
 def _refuse_other_file(path: str) -> None:
     kind = kind_of_file(path)
     if kind is not None and kind is not FileKind.STORE:
-        raise StoreUnavailable(f"it is {kind.describe(path)}")
+        raise StoreUnavailable(f"{path} is {kind.describe(path)}")
 
 
 async def _end_gone_sessions(store: AtomicSessionStore) -> None:
