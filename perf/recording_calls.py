@@ -81,6 +81,17 @@ async def measure(path: Path, name: str) -> None:
     )
 
 
+def measure_command(path: Path) -> None:
+    """Run `sessionkeeper calls --errors` of all sessions, with its start; print what it took."""
+    command = [sys.executable, "-m", "sessionkeeper", "calls", f"sqlite:///{path}"]
+    before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([*command, "--errors", "--limit", "0"], check=True, stdout=subprocess.DEVNULL)
+    wall = time.perf_counter() - wall
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"calls --errors             {wall:6.2f} s  {cpu:6.2f} s CPU", flush=True)
+
+
 def main() -> None:
     """Build and measure; each measurement in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -97,6 +108,7 @@ def main() -> None:
             print(f"{given.frames:,} frames in {sessions:,} sessions", flush=True)
             for name in ("errors", "errors", "all"):
                 subprocess.run([sys.executable, __file__, "--measure", path, name], check=True)
+            measure_command(path)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given, settings
@@ -44,7 +46,20 @@ def messages(draw: st.DrawFn) -> bytes:
     return draw(st.one_of(st.just(made), BYTES))
 
 
-async def search(store: SQLiteSessionStore, wanted: list[bytes], others: bool) -> list[int]:
+Wanted: TypeAlias = "bytes | tuple[bytes, ...]"
+NEEDLES = BYTES.filter(bool)
+WANTED: st.SearchStrategy[Wanted] = st.one_of(
+    NEEDLES, st.lists(NEEDLES, min_size=1, max_size=3).map(tuple)
+)
+
+
+def holds(message: bytes, wanted: Wanted) -> bool:
+    """Whether the parts follow one another in a message."""
+    parts = wanted if isinstance(wanted, tuple) else (wanted,)
+    return re.search(b".*?".join(map(re.escape, parts)), message, re.DOTALL) is not None
+
+
+async def search(store: SQLiteSessionStore, wanted: list[Wanted], others: bool) -> list[int]:
     """Return the numbers of all frames that are found."""
     after, seqs = 0, list[int]()
     while True:
@@ -61,11 +76,11 @@ async def search(store: SQLiteSessionStore, wanted: list[bytes], others: bool) -
 @given(
     held=st.lists(messages(), min_size=1, max_size=12),
     searches=st.lists(
-        st.tuples(st.lists(BYTES.filter(bool), min_size=1, max_size=3), st.booleans()), min_size=5
+        st.tuples(st.lists(WANTED, min_size=1, max_size=3), st.booleans()), min_size=5
     ),
 )
 def test_a_search_of_the_file_finds_what_python_finds(
-    held: list[bytes], searches: list[tuple[list[bytes], bool]]
+    held: list[bytes], searches: list[tuple[list[Wanted], bool]]
 ) -> None:
     """Exactly the same frames, whether they are in the large index or in the small one."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
@@ -73,7 +88,7 @@ def test_a_search_of_the_file_finds_what_python_finds(
         asyncio.run(compare(Path(folder) / "store.db", held, searches))
 
 
-async def compare(file: Path, held: list[bytes], searches: list[tuple[list[bytes], bool]]) -> None:
+async def compare(file: Path, held: list[bytes], searches: list[tuple[list[Wanted], bool]]) -> None:
     """Search for each in the file and in Python."""
     envelopes = [MessageEnvelope.of("a", each, direction="client-to-server") for each in held]
     async with SQLiteSessionStore(file, durability="os") as store:
@@ -84,7 +99,8 @@ async def compare(file: Path, held: list[bytes], searches: list[tuple[list[bytes
             expected = [
                 seq
                 for seq, each in enumerate(envelopes, 1)
-                if any(part in each.message for part in wanted) or (others and not each.is_message)
+                if any(holds(each.message, one) for one in wanted)
+                or (others and not each.is_message)
             ]
             assert await search(store, wanted, others) == expected
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,10 +12,9 @@ from typing import Annotated
 
 import typer
 
-from ..interface.atomic_store import AtomicSessionStore
 from ..printing import styled
 from ..recording.analysis import Call, CallFilter
-from ..recording.analysis import calls as read_calls
+from ..recording.analysis.reading import calls_of_each
 from ..values.errors import SessionNotFound, short_id
 from ..values.query import SessionQuery
 from ..values.session import Session
@@ -185,14 +184,14 @@ async def _calls(
         else:
             sessions = _only(await find_session(store, asked))
         with progress_bar("reading", None) as bar:
-            async with aclosing(sessions):
-                async for session in sessions:
+            async with aclosing(sessions), aclosing(calls_of_each(store, sessions, wanted)) as each:
+                async for session, found in each:
                     if limit and counts.shown >= limit:
                         more = True
                         break
                     bar.update(f"reading {short_id(session.id)}")
                     room = limit - counts.shown if limit else 0
-                    async for call in _sorted(store, session, wanted, room, counts):
+                    async for call in _sorted(found, room, counts):
                         print_call(call)
     if not as_json:
         table.end()
@@ -216,13 +215,11 @@ async def _only(session: Session) -> AsyncGenerator[Session]:
     yield session
 
 
-async def _sorted(
-    store: AtomicSessionStore, session: Session, wanted: CallFilter, limit: int, counts: _Counts
-) -> AsyncGenerator[Call]:
+async def _sorted(calls: AsyncIterable[Call], limit: int, counts: _Counts) -> AsyncGenerator[Call]:
     """Yield the calls of a session in order of their requests: all, or the newest ones."""
     waiting: list[tuple[int, int, Call]] = []
     try:
-        async for call in read_calls(store, session.id, filter=wanted):
+        async for call in calls:
             counts.count(call)
             # Of a batch, in order of their answers.
             heappush(waiting, (call.request_seq, counts.found, call))

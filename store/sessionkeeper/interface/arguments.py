@@ -136,17 +136,21 @@ def checked_seqs(seqs: Iterable[int]) -> list[int]:
     return sorted({checked_count("a number of a frame", seq, minimum=1) for seq in _several(seqs)})
 
 
-def checked_needles(needles: Iterable[bytes], others: bool) -> tuple[bytes, ...]:
-    """Return the byte strings to search for; none, if there are `others` to find.
+def checked_needles(
+    needles: Iterable[bytes | tuple[bytes, ...]], others: bool
+) -> tuple[tuple[bytes, ...], ...]:
+    """Return what to search for, each as a tuple; nothing, if there are `others` to find.
 
     Raises `TypeError`, `ValueError` for too many or too long ones.
     """
     if type(others) is not bool:
         raise TypeError(f"non_messages is a bool, not {type(others).__name__}")
-    checked = tuple(_several(needles))
-    if not 1 - others <= len(checked) <= _MAX_NEEDLES:
+    several = _several(needles)
+    checked = tuple(each if isinstance(each, tuple) else (each,) for each in several)
+    parts = [part for each in checked for part in each]
+    if not 1 - others <= len(parts) <= _MAX_NEEDLES or not all(checked):
         raise ValueError(f"a search is for 1 to {_MAX_NEEDLES} byte strings")
-    for needle in checked:
+    for needle in parts:
         if type(needle) is not bytes:
             raise TypeError(f"what is searched for is bytes, not {type(needle).__name__}")
         if not 1 <= len(needle) <= _LONGEST_NEEDLE:

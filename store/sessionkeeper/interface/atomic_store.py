@@ -177,7 +177,7 @@ class AtomicSessionStore(SessionStore):
         session_id: str,
         /,
         *,
-        containing: Sequence[bytes],
+        containing: Sequence[bytes | tuple[bytes, ...]],
         non_messages: bool = False,
         after: int = 0,
         limit: int = 1000,
@@ -186,13 +186,14 @@ class AtomicSessionStore(SessionStore):
         """Find the frames numbered above `after` that hold at least one of these byte strings.
 
         They are searched for in the bytes of the message, as they are: an escape in JSON is another
-        string. With `non_messages`, every frame that is no JSON-RPC message is found, too, whatever
+        string. A tuple is found where its byte strings follow one another, with anything between
+        them. With `non_messages`, every frame that is no JSON-RPC message is found, too, whatever
         it holds. A call searches a bounded part of the log and returns at most `limit` frames, in
         order; `FrameSearch` tells where to go on. With `incarnation`, a session of that id with
         another one does not exist.
 
-        A byte string has 1 to 1,024 bytes, and there are at most 16. Raises `SessionNotFound`,
-        `TypeError`, `ValueError`. Atomic: a call searches the log of one moment.
+        A byte string has 1 to 1,024 bytes, and there are at most 16 in all. Raises
+        `SessionNotFound`, `TypeError`, `ValueError`. Atomic: a call searches the log of one moment.
         """
         wanted = WantedFrames(checked_needles(containing, non_messages), non_messages)
         checked_count("limit", limit, minimum=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -76,8 +77,8 @@ class SessionPage:
 class WantedFrames:
     """Which frames a search finds."""
 
-    containing: tuple[bytes, ...]
-    """At least one of these byte strings."""
+    containing: tuple[tuple[bytes, ...], ...]
+    """At least one of these: byte strings that follow one another."""
     non_messages: bool
     """Also every frame that is no message."""
 
@@ -85,7 +86,17 @@ class WantedFrames:
         """Return whether a frame with these bytes is wanted."""
         if self.non_messages and not is_message:
             return True
-        return any(each in message for each in self.containing)
+        return any(_holds(message, parts) for parts in self.containing)
+
+
+def _holds(message: bytes, parts: Sequence[bytes]) -> bool:
+    end = 0
+    for part in parts:
+        start = message.find(part, end)
+        if start < 0:
+            return False
+        end = start + len(part)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

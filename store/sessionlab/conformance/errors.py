@@ -97,6 +97,7 @@ MORE: dict[str, list[tuple[Call, list[Any]]]] = {
     "search_frames": [
         (lambda s, x: s.search_frames(x, containing=[b"x"]), IDS),
         (lambda s, x: s.search_frames("a", containing=x), [*SEQUENCES, [], [b""], ["x"], [5]]),
+        (lambda s, x: s.search_frames("a", containing=[x]), [(), (b"",), ("x",), (b"x",) * 17]),
         (lambda s, x: s.search_frames("a", containing=[b"x" * x]), [1_025]),
         (lambda s, x: s.search_frames("a", containing=[b"x"], after=x), [None, *NUMBERS]),
         (lambda s, x: s.search_frames("a", containing=[b"x"], limit=x), [None, 0, *NUMBERS]),

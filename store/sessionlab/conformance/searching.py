@@ -56,7 +56,10 @@ async def filled(store: AtomicSessionStore) -> list[bytes]:
 
 
 async def found(
-    store: AtomicSessionStore, *wanted: bytes, others: bool = False, limit: int = 1000
+    store: AtomicSessionStore,
+    *wanted: bytes | tuple[bytes, ...],
+    others: bool = False,
+    limit: int = 1000,
 ) -> list[int]:
     """The numbers of all frames that hold one of these, over as many calls as it takes."""
     seqs: list[int] = []
@@ -83,6 +86,9 @@ class SearchingConformance(StoreKit):
             assert await found(store, wanted) == expected, wanted
         either = [seq for seq, each in enumerate(held, 1) if b"line" in each or b"[" in each]
         assert await found(store, b"line", b"[") == either
+        assert await found(store, (b"a", b"b?", b"]")) == [2]
+        assert await found(store, (b"aft", b"NUL,", b"\xff"), (b"lin", b"line")) == [6]
+        assert await found(store, (b"]", b"b?"), (b'"gr', b"gr"), b"\xff") == [6]
         (frame,) = (await store.search_frames("a", containing=[b"text"])).frames
         assert frame == (await store.read_frames("a", after=frame.seq - 1, limit=1))[0]
         with pytest.raises(SessionNotFound):

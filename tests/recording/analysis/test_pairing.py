@@ -246,15 +246,65 @@ async def test_a_search_for_errors_finds_those_of_the_whole_log(
 
 
 def random_log(chance: random.Random, size: int) -> list[Sent]:
-    return [
-        Sent(
+    """A log in which events of the server come again, each in the answer to a GET."""
+    log: list[Sent] = []
+    for number in range(size):
+        sent = Sent(
             chance.choice([UP, DOWN]),
             chance.choice(KINDS),
             chance.choice(IDS),
             chance.choice(STREAMS),
         )
-        for _ in range(size)
+        is_event = sent.direction is DOWN and sent.stream is not None and sent.kind != "status"
+        if is_event and chance.random() < 0.3:
+            sent.event = str(number)
+        log.append(sent)
+        events = [each for each in log if each.event is not None]
+        if events and chance.random() < 0.2:
+            again = chance.choice(events)
+            log.append(Sent(DOWN, again.kind, again.id, "GET-3", again.event))
+    return log
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        b'{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":""}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"isError" \n:\t true}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"isError":false,"isError":true}}',
+        rb'{"jsonrpc":"2.0","id":1,"\u0065rror":{"code":1,"message":""}}',
+        rb'{"jsonrpc":"2.0","id":1,"result":{"is\u0045rror":true}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"text":"\xff","isError":true}}',
+        b'[{"jsonrpc":"2.0","id":2,"result":{}},{"jsonrpc":"2.0","id":1,"result":{"isError":true}}]',
+    ],
+)
+async def test_an_error_is_found_however_it_is_written(error: bytes) -> None:
+    async with ActorSessionStore() as store:
+        await store.create_session(Session.new(id="s", transport_type="stdio"))
+        sent: list[tuple[Direction, bytes]] = [
+            (UP, b'{"jsonrpc":"2.0","id":1,"method":"m"}'),
+            (DOWN, b'{"jsonrpc":"2.0","id":2,"result":{"isError":false}}'),
+            (DOWN, error),
+        ]
+        for direction, message in sent:
+            await store.add_frame(MessageEnvelope.of("s", message, direction=direction))
+        found = [call async for call in calls(store, "s", filter=CallFilter(errors=True))]
+        assert [call.response_seq for call in found] == [3]
+
+
+async def test_an_event_that_comes_again_answers_no_later_request() -> None:
+    """Its id is used again, and is answered with an error."""
+    log = [
+        Sent(UP, "request", 1, "POST-1"),
+        Sent(DOWN, "progress", 7, "POST-1", "a"),
+        Sent(DOWN, "result", 1, "POST-1", "b"),
+        Sent(UP, "request", 1, "POST-2"),
+        Sent(DOWN, "progress", 7, "GET-3", "a"),
+        Sent(DOWN, "result", 1, "GET-3", "b"),
+        Sent(DOWN, "error", 1, "POST-2", "c"),
+        Sent(DOWN, "error", 1, "GET-3", "c"),
     ]
+    await compare(log)
 
 
 async def compare(log: list[Sent]) -> None:

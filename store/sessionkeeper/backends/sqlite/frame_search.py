@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 
 from ...operations.frame_record import KIND_HEADERS
 from ...values.query import WantedFrames
@@ -26,20 +27,19 @@ _INSTR = "instr(message, ?)"
 def condition_for(wanted: WantedFrames) -> tuple[str, Sequence[object]]:
     """Return a condition that holds for every frame that is wanted, and its parameters.
 
-    It may hold for another frame: GLOB does not tell all code points apart.
+    It may hold for another frame: GLOB does not tell all code points apart, and `instr` does not
+    ask what comes first.
     """
-    patterns = [_pattern(needle) for needle in wanted.containing]
+    patterns = [_pattern(parts) for parts in wanted.containing]
     texts = [pattern for pattern in patterns if pattern is not None]
     rest = [
-        needle
-        for needle, pattern in zip(wanted.containing, patterns, strict=True)
-        if pattern is None
+        parts for parts, pattern in zip(wanted.containing, patterns, strict=True) if pattern is None
     ]
-    in_message = _any([_GLOB] * len(texts) + [_INSTR] * len(rest))
+    in_message = _any([_GLOB] * len(texts) + [_all_in(parts) for parts in rest])
     if wanted.non_messages:
-        return f"(NOT {_IS_MESSAGE} OR {in_message})", (*texts, *rest)
-    in_other = _any([_INSTR] * len(wanted.containing))
-    parameters = (*texts, *rest, *wanted.containing)
+        return f"(NOT {_IS_MESSAGE} OR {in_message})", (*texts, *chain(*rest))
+    in_other = _any([_all_in(parts) for parts in wanted.containing])
+    parameters = (*texts, *chain(*rest), *chain(*wanted.containing))
     return f"CASE WHEN {_IS_MESSAGE} THEN {in_message} ELSE {in_other} END", parameters
 
 
@@ -47,12 +47,20 @@ def _any(conditions: Sequence[str]) -> str:
     return f"({' OR '.join(conditions) or 'FALSE'})"
 
 
-def _pattern(needle: bytes) -> str | None:
+def _all_in(parts: Sequence[bytes]) -> str:
+    return f"({' AND '.join([_INSTR] * len(parts))})"
+
+
+def _pattern(parts: Sequence[bytes]) -> str | None:
     """Return the pattern for GLOB; None for bytes that are not in a text."""
     try:
-        text = needle.decode()
+        texts = [part.decode() for part in parts]
     except UnicodeDecodeError:
         return None
-    if "\0" in text:
+    if any("\0" in text for text in texts):
         return None
-    return f"*{''.join(f'[{each}]' if each in _SPECIAL else each for each in text)}*"
+    return f"*{'*'.join(_escaped(text) for text in texts)}*"
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"[{each}]" if each in _SPECIAL else each for each in text)

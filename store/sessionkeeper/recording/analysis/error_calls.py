@@ -6,7 +6,8 @@ the frames from that request on decide what it answers; those before do not matt
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from ...values.delivery import SseDelivery
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ErrorCalls", "TooManyFrames"]
 
-_SIGNS = (b'rror"', b"\\u00")
-"""One of these is in each error: the end of the names `error` and `isError`, or an escape."""
+_SIGNS = (b'"error"', (b'"isError"', b"true"), b"\\u00")
+"""One of these is in each error: a name, or an escape in a name. Most results have `isError`."""
 _PAGE, _LARGEST_PAGE = 8, 1_000
 """Frames."""
 _LEAST_BUDGET = 20_000
+_AHEAD, _MOST_AHEAD, _AHEAD_BYTES = 4, 32, 4 * 1024 * 1024
+"""Errors whose first pages are read together, at first and at most; and what these hold, about."""
 _Request: TypeAlias = tuple[int, CallId]
 """The number of its frame, and its id."""
 _ERRORS = (CallOutcome.ERROR, CallOutcome.TOOL_ERROR)
@@ -46,6 +49,9 @@ class ErrorCalls:
         self._budget = max(_LEAST_BUDGET, session.frame_count // 4)
         self._newest: list[Frame] = []
         """The frames that were read last."""
+        self._first_pages: dict[int, list[Frame]] = {}
+        """By the number of an error: what came before it in its stream."""
+        self._ahead = _AHEAD
         self.done = 0
         """The number of the frame up to which all calls were yielded."""
 
@@ -62,21 +68,46 @@ class ErrorCalls:
                 after=self.done,
                 incarnation=self._session.incarnation,
             )
-            for frame in found.frames:
-                for call in await self._failed_by(frame):
-                    yield call.snapshot(self._session.id)
-                self.done = frame.seq
+            errors = [(frame, ids) for frame in found.frames if (ids := _failed(frame)) is not None]
+            while errors:
+                some, errors = errors[: self._ahead], errors[self._ahead :]
+                await self._read_ahead([frame for frame, _ in some])
+                for frame, ids in some:
+                    for call in await self._failed_by(frame, ids):
+                        yield call.snapshot(self._session.id)
+                    self.done = frame.seq
             self.done, is_complete = found.scanned_to, found.is_complete
 
-    async def _failed_by(self, frame: Frame) -> list[OpenCall]:
-        """Return the calls that a frame answered with an error."""
-        several = read_facts(frame.envelope) or ()
-        errors = [each for each in several if each.is_error or each.is_tool_error]
+    async def _read_ahead(self, errors: Sequence[Frame]) -> None:
+        """Ask at once for what comes before each error: the store answers several together."""
+        self._first_pages = {}
+        if self._budget < len(errors) * _PAGE:
+            return
+        pages = await asyncio.gather(
+            *(
+                self._read(
+                    before=frame.seq,
+                    limit=_PAGE,
+                    newest=True,
+                    stream=frame.envelope.context.stream,
+                )
+                for frame in errors
+            ),
+            return_exceptions=True,
+        )
+        size = 1
+        for frame, page in zip(errors, pages, strict=True):
+            if isinstance(page, BaseException):
+                raise page
+            self._first_pages[frame.seq] = page
+            size += sum(len(each.envelope.message) for each in page)
+        room = self._ahead * _AHEAD_BYTES // size
+        self._ahead = max(1, min(_MOST_AHEAD, 2 * self._ahead, room))
+
+    async def _failed_by(self, frame: Frame, ids: set[CallId]) -> list[OpenCall]:
+        """Return the calls that a frame with errors for these ids answered with an error."""
         has_status = error_status(frame) is not None
-        if not errors and not has_status:
-            return []
         replayed = self._replays.note(frame.envelope)
-        ids = {each.id for each in errors if each.id is not None}
         requests = await self._requests_in_stream(frame, ids)
         # A status is for the requests of its stream, and so is an event that came before.
         if not (has_status or replayed):
@@ -97,9 +128,13 @@ class ErrorCalls:
             return found
         has_status, missing = error_status(frame) is not None, ids
         while has_status or missing:
-            page = await self._read(before=before, limit=_PAGE, newest=True, stream=stream)
+            page = self._first_pages.pop(before, None)
+            if page is None:
+                page = await self._read(before=before, limit=_PAGE, newest=True, stream=stream)
             for earlier in reversed(page):
                 asked = _asked(earlier, frame)
+                if asked and isinstance(earlier.envelope.context.delivery, SseDelivery):
+                    raise TooManyFrames  # it may have come before
                 found |= {(earlier.seq, each) for each in asked if has_status or each in missing}
                 missing = missing - asked
             if len(page) < _PAGE:
@@ -114,7 +149,10 @@ class ErrorCalls:
         stream = frame.envelope.context.stream
         by_server = frame.envelope.context.direction is Direction.SERVER_TO_CLIENT
         while ids:
-            self._newest = page = await self._read(before=before, limit=limit, newest=True)
+            page = None if stream is not None else self._first_pages.pop(before, None)
+            if page is None:
+                page = await self._read(before=before, limit=limit, newest=True)
+            self._newest = page
             for earlier in reversed(page):
                 asked = ids & _asked(earlier, frame)
                 context = earlier.envelope.context
@@ -134,14 +172,14 @@ class ErrorCalls:
         pairing, after = Pairing(self._session.id), start - 1
         if self._newest and self._newest[0].seq <= start and self._newest[-1].seq == last.seq - 1:
             for frame in self._newest[start - last.seq :]:
-                pairing.feed(frame)
+                _feed(pairing, frame)
             after = last.seq - 1
         while after < last.seq - 1:
             page = await self._read(after=after, before=last.seq, limit=_LARGEST_PAGE)
             if not page:
                 break
             for frame in page:
-                pairing.feed(frame)
+                _feed(pairing, frame)
             after = page[-1].seq
         return [call for call in pairing.feed(last) if call.response_seq == last.seq]
 
@@ -167,6 +205,35 @@ class ErrorCalls:
         )
         self._budget -= len(frames)
         return frames
+
+
+def _failed(frame: Frame) -> set[CallId] | None:
+    """Return the ids for which a frame has an error; None if it has neither an error nor a status.
+
+    A status is an error without an id.
+    """
+    several = read_facts(frame.envelope) or ()
+    errors = [each for each in several if each.is_error or each.is_tool_error]
+    if not errors and error_status(frame) is None:
+        return None
+    return {each.id for each in errors if each.id is not None}
+
+
+def _feed(pairing: Pairing, frame: Frame) -> None:
+    """Feed a frame, unless it may be an event that came before what the pairing has seen.
+
+    Raises `TooManyFrames` for such an event.
+    """
+    context = frame.envelope.context
+    delivery = context.delivery
+    # Events come again in the answer to a GET.
+    if (
+        isinstance(delivery, SseDelivery)
+        and delivery.event_id is not None
+        and not (context.stream is not None and context.stream.startswith("POST-"))
+    ):
+        raise TooManyFrames
+    pairing.feed(frame)
 
 
 def _asked(earlier: Frame, answer: Frame) -> set[CallId]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from typing import TYPE_CHECKING
 
 from .call import Call, CallFilter
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
     from ...interface.atomic_store import AtomicSessionStore
     from ...values.session import Session
 
-__all__ = ["calls"]
+__all__ = ["calls", "calls_of_each"]
+
+_TOGETHER, _MOST_TOGETHER = 1_024, 8_192
+"""Frames of the sessions that are searched together, at first and at most."""
+_LEAST = 256
+"""As how many frames a session counts at least, so that few sessions are in memory together."""
 
 
 async def calls(
@@ -34,8 +40,63 @@ async def calls(
     `StoreClosed`.
     """
     session = await store.get_session(session_id)
+    async for call in _calls(store, session, filter):
+        yield call
+
+
+async def calls_of_each(
+    store: AtomicSessionStore, sessions: AsyncIterable[Session], filter: CallFilter, /
+) -> AsyncGenerator[tuple[Session, AsyncGenerator[Call]]]:
+    """Yield each session with its calls, which are read when they are asked for, or before.
+
+    Several short sessions are searched for errors at once, because the store answers questions
+    together that are asked together. The calls raise as `calls` does.
+    """
+    together: list[Session] = []
+    frames, room = 0, _TOGETHER
+    async for session in sessions:
+        is_short = _is_search(filter) and session.frame_count <= room
+        if is_short:
+            together.append(session)
+            frames += max(_LEAST, session.frame_count)
+        if frames < room and is_short:
+            continue
+        async for each in _read_together(store, together, filter):
+            yield each
+        together, frames, room = [], 0, min(_MOST_TOGETHER, 2 * room)
+        if not is_short:
+            yield session, _calls(store, session, filter)
+    async for each in _read_together(store, together, filter):
+        yield each
+
+
+async def _read_together(
+    store: AtomicSessionStore, sessions: Sequence[Session], filter: CallFilter
+) -> AsyncGenerator[tuple[Session, AsyncGenerator[Call]]]:
+    async def read(session: Session) -> list[Call]:
+        return [call async for call in _calls(store, session, filter)]
+
+    found = await asyncio.gather(*map(read, sessions), return_exceptions=True)
+    for session, several in zip(sessions, found, strict=True):
+        yield session, _read_before(several)
+
+
+async def _read_before(found: list[Call] | BaseException) -> AsyncGenerator[Call]:
+    if isinstance(found, BaseException):
+        raise found
+    for call in found:
+        yield call
+
+
+def _is_search(filter: CallFilter | None) -> bool:
+    return filter is not None and filter.errors and not filter.unanswered
+
+
+async def _calls(
+    store: AtomicSessionStore, session: Session, filter: CallFilter | None
+) -> AsyncGenerator[Call]:
     found = _all_calls(store, session)
-    if filter is not None and filter.errors and not filter.unanswered:
+    if _is_search(filter):
         found = _error_calls(store, session)
     async for call in found:
         if filter is None or filter.accepts(call):

@@ -179,7 +179,7 @@ class ThreadSafeSessionStore:
         session_id: str,
         /,
         *,
-        containing: Sequence[bytes],
+        containing: Sequence[bytes | tuple[bytes, ...]],
         non_messages: bool = False,
         after: int = 0,
         limit: int = 1000,
