@@ -29,17 +29,16 @@ _SUMMARY = "Record, inspect, copy and test sessions of the Model Context Protoco
 
 _OWN = {
     "record": "record",
-    "demo": "demo",
+    "view": "view",
     "ls": "ls",
-    "calls": "calls",
     "show": "show",
+    "calls": "calls",
     "tail": "tail",
     "grep": "grep",
     "problems": "problems",
-    "lint": "lint",
     "stats": "stats",
     "runs": "runs",
-    "view": "view",
+    "lint": "lint",
     "export": "export_sessions",
     "import": "import_sessions",
     "copy": "copy",
@@ -47,6 +46,7 @@ _OWN = {
     "rm": "rm",
     "purge": "purge",
     "restore": "restore",
+    "demo": "demo",
 }
 """The module of each command of this package, in the order of the help."""
 _FUNCTIONS = {"export": "export_sessions", "import": "import_sessions"}

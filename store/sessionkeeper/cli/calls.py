@@ -96,7 +96,7 @@ def calls(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=0, help=f"Show so many of the newest; 0 for all [default: {_SHOWN}, --json all]."
+            min=0, help=f"Show so many of the newest ({_SHOWN}; all with --json); 0 for all."
         ),
     ] = None,
     as_json: AsJson = False,

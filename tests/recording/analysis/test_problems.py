@@ -8,9 +8,18 @@ from subprocess import run
 from typing import Any
 
 import pytest
-from sessionkeeper import ActorSessionStore, HttpDelivery, Session, SessionState, StdioDelivery
+from sessionkeeper import (
+    ActorSessionStore,
+    Direction,
+    HttpDelivery,
+    Session,
+    SessionState,
+    SseDelivery,
+    StdioDelivery,
+)
 from sessionkeeper.leases import own_lease
 from sessionkeeper.recording import Problem, ProblemKind, Severity, problems
+from sessionkeeper.values.delivery import Delivery
 from sessionkeeper.values.lease import LEASE_KEY
 
 from tests.support.recorded_logs import DOWN, START, UP, RecordedLog
@@ -139,7 +148,27 @@ async def test_http_errors_are_problems_but_a_refused_offer_is_none() -> None:
     found = await found_in(log)
     assert kinds(found) == [(ProblemKind.ODD_FRAME, 4), (ProblemKind.ERROR, 4)]
     assert found[1].text == "error 404: HTTP 404"
-    assert "status and the path" in (found[0].hint or "")
+    assert "status and path" in (found[0].hint or "")
+
+
+@pytest.mark.parametrize(
+    ("direction", "delivery", "hint"),
+    [
+        (UP, HttpDelivery(method="POST", path="/mcp"), "body of a POST"),
+        (DOWN, HttpDelivery(method="POST", path="/mcp", status=200), "status and path"),
+        (DOWN, SseDelivery(), "data of an event"),
+        (UP, StdioDelivery(), "the server's stdin"),
+        (DOWN, StdioDelivery(), "to stdout"),
+        (DOWN, None, "--raw"),
+    ],
+)
+async def test_the_hint_for_an_odd_frame_fits_its_delivery(
+    direction: Direction, delivery: Delivery | None, hint: str
+) -> None:
+    log = RecordedLog()
+    log.say(direction, b"no message", delivery=delivery)
+    (found,) = await found_in(log)
+    assert hint in (found.hint or "")
 
 
 @pytest.mark.parametrize("several", [2, 3])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...values.delivery import StdioDelivery
+from ...values.delivery import HttpDelivery, SseDelivery, StdioDelivery
 from ...values.states import Direction
 
 if TYPE_CHECKING:
@@ -54,8 +54,19 @@ def error_hint(code: int | None) -> str | None:
 
 def odd_hint(context: MessageContext) -> str:
     """Return what to look at after bytes that are no message."""
-    if not isinstance(context.delivery, StdioDelivery):
-        return "the body of an error is often a page or a text: look at the status and the path"
-    if context.direction is Direction.SERVER_TO_CLIENT:
-        return "a server must write nothing but messages to stdout: it may log to stderr"
-    return "a client must write nothing but messages to the server's stdin"
+    sent_by_server = context.direction is Direction.SERVER_TO_CLIENT
+    match context.delivery:
+        case HttpDelivery() if sent_by_server:
+            return "an error often has a page or a text as its body: look at status and path"
+        case HttpDelivery():
+            return "the body of a POST must be one message, or a batch where the version allows it"
+        case SseDelivery():
+            return (
+                "the data of an event must be one message, or a batch where the version allows it"
+            )
+        case StdioDelivery() if sent_by_server:
+            return "a server must write nothing but messages to stdout: it may log to stderr"
+        case StdioDelivery():
+            return "a client must write nothing but messages to the server's stdin"
+        case _:
+            return "look at its bytes with --raw"
