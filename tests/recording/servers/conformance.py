@@ -29,7 +29,7 @@ REVISION_2026 = Suite(
 
 async def run_suite(suite: Suite, url: str, folder: Path) -> dict[str, str]:
     """Return what became of each check, by scenario, number and name of the check."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     program = node_modules(suite.requirement) / "@modelcontextprotocol/conformance/dist/index.js"
     process = await asyncio.create_subprocess_exec(
         *(node(), str(program), "server", "--url", url, "-o", str(folder), *suite.options),

@@ -6,7 +6,7 @@ import asyncio
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,11 @@ SUITES = pytest.mark.parametrize(
 
 GUARDED = frozenset({"server-dns-rebinding-protection 0 localhost-host-rebinding-rejected"})
 """What the recorder refuses itself, as each server should: a foreign host."""
+
+TRIES = 3
+Checks = dict[str, str]
+Attempt = Callable[[int], Awaitable[tuple[Checks, Checks]]]
+"""Runs the suite without the recorder and with it."""
 
 pytestmark = pytest.mark.long
 
@@ -49,11 +54,18 @@ async def count_sessions(store: Path) -> int:
         return sum(session.frame_count > 0 for session in await opened.list_sessions())
 
 
-def assert_same(
-    recorded: dict[str, str], direct: dict[str, str], *, guarded: frozenset[str] = frozenset()
-) -> None:
-    """Compare check by check; a suite in which nothing passes would show nothing."""
-    assert recorded == direct | dict.fromkeys(guarded & direct.keys(), "SUCCESS")
+async def compare(attempt: Attempt, *, guarded: frozenset[str] = frozenset()) -> None:
+    """Compare check by check. A suite in which nothing passes would show nothing.
+
+    The suite has time limits of its own, which a busy machine exceeds with the recorder or without
+    it. So a difference counts when it is there each time.
+    """
+    for number in range(TRIES):
+        direct, recorded = await attempt(number)
+        direct |= dict.fromkeys(guarded & direct.keys(), "SUCCESS")
+        if recorded == direct:
+            break
+    assert recorded == direct
     assert Counter(direct.values())["SUCCESS"] >= 10
 
 
@@ -65,10 +77,15 @@ async def test_the_suite_gives_the_same_over_http(suite: Suite, kind: str, tmp_p
     command = (*OURS, str(port)) if kind == "python" else everything("streamableHttp")
     async with running(command, port, tmp_path / "log", {"PORT": str(port)}):
         url = f"http://127.0.0.1:{port}/mcp"
-        direct = await run_suite(suite, url, tmp_path / "direct")
         async with recorder(url, store) as own:
-            recorded = await run_suite(suite, f"http://127.0.0.1:{own}/mcp", tmp_path / "recorded")
-    assert_same(recorded, direct, guarded=GUARDED)
+
+            async def attempt(number: int) -> tuple[Checks, Checks]:
+                folder = tmp_path / f"{number}"
+                through = f"http://127.0.0.1:{own}/mcp"
+                direct = await run_suite(suite, url, folder / "direct")
+                return direct, await run_suite(suite, through, folder / "recorded")
+
+            await compare(attempt, guarded=GUARDED)
     assert await count_sessions(store)
 
 
@@ -79,14 +96,16 @@ async def test_the_suite_gives_the_same_over_stdio(suite: Suite, tmp_path: Path)
     record = (sys.executable, "-m", "sessionkeeper", "record", "-q", "--store")
     command = everything("stdio")  # it starts fast: the gateway starts one for each session
 
-    async def run(words: Sequence[str], name: str) -> dict[str, str]:
+    async def run(words: Sequence[str], folder: Path) -> Checks:
         port = free_port()
-        async with running(gateway(words, port), port, tmp_path / f"log-{name}"):
-            return await run_suite(suite, f"http://127.0.0.1:{port}/mcp", tmp_path / name)
+        async with running(gateway(words, port), port, folder.with_suffix(".log")):
+            return await run_suite(suite, f"http://127.0.0.1:{port}/mcp", folder)
 
-    direct, recorded = await asyncio.gather(
-        run(command, "direct"),
-        run((*record, f"sqlite:///{store}", "--", *command), "recorded"),
-    )
-    assert_same(recorded, direct)
+    async def attempt(number: int) -> tuple[Checks, Checks]:
+        return await asyncio.gather(
+            run(command, tmp_path / f"direct-{number}"),
+            run((*record, f"sqlite:///{store}", "--", *command), tmp_path / f"recorded-{number}"),
+        )
+
+    await compare(attempt)
     assert await count_sessions(store)
