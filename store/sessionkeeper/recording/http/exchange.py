@@ -98,6 +98,7 @@ class Exchange:
         self._status: int | None = None
         self._encoding = ""
         self._decoder: Decoder | None = None
+        self._broken_encoding: str | None = None
         self._events: EventReader | None = None
         self._is_old_stream = self._has_result = False
         self._failure: str | None = None
@@ -152,9 +153,12 @@ class Exchange:
         if self._events is None:
             self._answer.add(part)
             return
-        for piece in (part,) if self._decoder is None else self._decoder(part):
-            for event in self._events.feed(piece):
-                self._record_event(event)
+        try:
+            for piece in (part,) if self._decoder is None else self._decoder(part):
+                for event in self._events.feed(piece):
+                    self._record_event(event)
+        except Undecodable as error:
+            self._record_encoded_from(part, str(error))
 
     @_never_raises
     def answer_ended(self) -> None:
@@ -164,7 +168,7 @@ class Exchange:
             return
         message, oddity = self._decoded(self._answer.take(), self._encoding)
         status = self._status or 0
-        if not message and oddity is None and status >= 400 and not self._is_not_offered():
+        if not message and oddity is None and self._needs_a_body(status):
             oddity = f"HTTP {status} without a body"
         if message or oddity is not None:
             self._put(_SERVER, message, Origin(self._delivery(status), oddity=oddity))
@@ -269,6 +273,12 @@ class Exchange:
             media_type = "text/event-stream"  # it only names the place to resume from
         self._put(_SERVER, message, Origin(delivery, media_type=media_type))
 
+    def _record_encoded_from(self, part: bytes, reason: str) -> None:
+        """Record a stream as it comes from here on, because its encoding is broken."""
+        self._record_rest(reason, if_any=True)
+        self._events, self._broken_encoding = None, reason
+        self._answer.add(part)
+
     def _record_rest(self, oddity: str, *, if_any: bool) -> None:
         """Record what came of a message that has no end."""
         delivery: Delivery = SseDelivery()
@@ -282,8 +292,8 @@ class Exchange:
 
     def _decoded(self, body: bytes | Gap, encoding: str) -> tuple[bytes | Gap, str | None]:
         """Return a body as it is recorded, and why it cannot be read, if so."""
-        if isinstance(body, Gap) or not body:
-            return body, None
+        if self._broken_encoding is not None or isinstance(body, Gap) or not body:
+            return body, self._broken_encoding
         try:
             whole = decode_whole(encoding, body, self.shared.max_message)
         except Undecodable as error:
@@ -296,9 +306,10 @@ class Exchange:
     def _is_success(self) -> bool:
         return self._status is not None and 200 <= self._status < 300
 
-    def _is_not_offered(self) -> bool:
+    def _needs_a_body(self, status: int) -> bool:
         # A server that has no stream of its own, or ends no session, answers 405 as it should.
-        return self._status == 405 and self._head.method != "POST"
+        is_not_offered = status == 405 and self._head.method != "POST"
+        return status >= 300 and status != 304 and not is_not_offered
 
 
 def _cost(message: bytes | Gap) -> int:

@@ -29,6 +29,7 @@ request that meets the close would be lost."""
 _WATCH_AFTER = 0.01
 """Seconds until it is watched whether the client is still there: most answers are sooner."""
 _EXTENSIONS = {"timeout": {"connect": _CONNECT}}
+_LAST_STATUS = 599
 _SERVER_LEFT = "the server closed the connection before the end of its answer"
 _ENDED = "the recorder ended before the end of the answer"
 
@@ -81,6 +82,12 @@ class Forwarder:
             if exchange is not None:
                 exchange.client_left(_ENDED)
             raise
+        except Exception as error:
+            reason = f"forwarding failed: {type(error).__name__}"
+            self._report(reason)
+            if exchange is not None:
+                exchange.server_left(reason)
+            raise
         finally:
             client.close()
             if exchange is not None:
@@ -96,19 +103,24 @@ class Forwarder:
             httpcore2.ProtocolError,
             httpcore2.TimeoutException,
         ) as error:
-            reason = self._describe(error)
-            self._report(reason)
-            if exchange is not None:
-                exchange.server_left(reason)
-            await answer_text(client.send, 502, reason)
+            await self._fail(client, exchange, self._describe(error))
             return
         try:
-            await self._answer(scope, client, exchange, answer)
+            if answer.status <= _LAST_STATUS:
+                await self._answer(scope, client, exchange, answer)
+            else:
+                await self._fail(client, exchange, self._speaks_no_http())
         except (httpcore2.NetworkError, httpcore2.ProtocolError):
             if exchange is not None:
                 exchange.server_left(_SERVER_LEFT)
         finally:
             await answer.aclose()
+
+    async def _fail(self, client: _Client, exchange: Exchange | None, reason: str) -> None:
+        self._report(reason)
+        if exchange is not None:
+            exchange.server_left(reason)
+        await answer_text(client.send, 502, reason)
 
     async def _request(
         self, scope: Scope, client: _Client, exchange: Exchange | None
@@ -254,8 +266,11 @@ class Forwarder:
         if isinstance(error, httpcore2.ConnectError):
             return f"{self._server.origin} cannot be reached"
         if isinstance(error, httpcore2.ProtocolError) and "disconnected" not in str(error):
-            return f"{self._server.origin} does not speak HTTP"
+            return self._speaks_no_http()
         return f"{self._server.origin} closed the connection before it answered"
+
+    def _speaks_no_http(self) -> str:
+        return f"{self._server.origin} does not speak HTTP"
 
 
 class _Client:

@@ -38,7 +38,7 @@ class Guard:
             host = parts.hostname
         except ValueError:
             return False
-        if not host or parts.path or parts.query or parts.username is not None:
+        if not host or parts.path or parts.query or parts.fragment or parts.username is not None:
             return False
         return is_loopback(host) or host in self._names or (not self._is_local and _is_ip(host))
 

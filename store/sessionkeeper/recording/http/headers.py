@@ -55,11 +55,16 @@ def passing_request(
 def passing_answer(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Return the headers of an answer for the client, in lower case."""
     lower = [(name.lower(), value.strip()) for name, value in headers]
-    return _passing(lower, _OF_CONNECTION)
+    passing = _passing(lower, _OF_CONNECTION)
+    if any(name == b"transfer-encoding" for name, _ in lower):
+        # RFC 9112, section 6.3: the length is none of the body then.
+        passing = [each for each in passing if each[0] != b"content-length"]
+    return passing
 
 
 def _passing(headers: Headers, stopped: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
     named = [value for name, value in headers if name == b"connection"]
     if named:
         stopped |= {each.strip().lower() for value in named for each in value.split(b",")}
+        stopped -= {b"content-length"}  # without it, the body would be read as a request
     return [(name, value.strip()) for name, value in headers if name not in stopped]

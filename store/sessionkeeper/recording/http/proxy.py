@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
+from urllib.parse import unquote
 
 from starlette.types import Receive, Scope, Send
 
@@ -105,6 +106,7 @@ class HttpProxy:
         """Forward one request. Source: the ASGI specification."""
         if scope["type"] != "http":
             return
+        scope = _in_origin_form(scope)
         headers: Headers = scope["headers"]
         objection = self._guard.objection(
             values_of(headers, b"host"), values_of(headers, b"origin")
@@ -153,7 +155,8 @@ class HttpProxy:
         return Exchange(RequestHead(method, path, target, headers, principal), self._recording)
 
     def _is_recorded(self, path: str, target: str, headers: Headers) -> bool:
-        endpoint = self._server.path.rstrip("/")
+        endpoint = unquote(self._server.path).rstrip("/")
+        path = unquote(path)
         if path.rstrip("/") == endpoint or self._sessions.by_endpoint(target) is not None:
             return True
         if not path.startswith(f"{endpoint}/") or path.startswith("/.well-known/"):
@@ -168,3 +171,14 @@ class HttpProxy:
             self._told.add(trouble)
             with suppress(Exception):  # a closed stderr must not end the proxy
                 self._on_trouble(trouble)
+
+
+def _in_origin_form(scope: Scope) -> Scope:
+    """Return a request for `http://host/path`, which clients of a proxy send, for `/path`."""
+    target: bytes = scope["raw_path"]
+    if not target.lower().startswith(b"http://"):
+        return scope
+    host, slash, path = target[len(b"http://") :].partition(b"/")
+    # RFC 9112, section 3.2.2: the host of the target is the one that counts.
+    headers = [(b"host", host), *(each for each in scope["headers"] if each[0] != b"host")]
+    return {**scope, "raw_path": b"/" + path if slash else b"/", "headers": headers}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TypeAlias, TypedDict
 
 from ...values.states import Direction, SessionState, TransportType
@@ -39,8 +38,6 @@ _Key: TypeAlias = tuple[str, ...]
 _MAX_SESSIONS = 4096
 """Sessions that are recorded at a time; the one that was idle longest is ended for a new one."""
 _MAX_AGENTS = 4096
-_LINGER = 2.0
-"""Seconds that an ended session waits for the ends of its other exchanges."""
 
 
 class HttpSessions:
@@ -65,6 +62,7 @@ class HttpSessions:
         self._sessions: OrderedDict[_Key, HttpSession] = OrderedDict()
         self._agents: OrderedDict[_Key, _Key] = OrderedDict()
         """The client that a program without a name in its requests was at its `initialize`."""
+        self._ending: set[HttpSession] = set()
         self._ends: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -79,7 +77,7 @@ class HttpSessions:
 
         Before 2026-07-28 only `initialize` names it. What it sends then is known by its user agent.
         """
-        program = (agent.decode("latin-1"), principal or "")
+        program = (digest_of(agent), principal or "")
         if client is not None:
             key: _Key = ("client", client.name, client.version, principal or "")
             if not client.is_stateless:
@@ -104,28 +102,29 @@ class HttpSessions:
         return self._get(("endpoint", digest), fields)
 
     def end(self, session: HttpSession, failure: str | None) -> None:
-        """End a session when its other exchanges are over, or soon."""
+        """End a session when its exchanges are over; what they still bring is recorded."""
         if session.is_ending:
             return
         session.is_ending = True
         session.failure = failure
         if self._sessions.get(session.key) is session:
             del self._sessions[session.key]
+        self._ending.add(session)
         self._keep(asyncio.get_running_loop().create_task(self._end_later(session)))
 
     async def aclose(self) -> None:
         """End all sessions, and wait until their ends are recorded."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for session in list(self._sessions.values()):
+        for session in self.live():
             session.quiet.set()
-            self.end(session, None)
+            self.end(session, session.failure)
         while self._ends:
             await asyncio.wait(self._ends)
 
     def live(self) -> list[HttpSession]:
         """Return the sessions that have not ended."""
-        return list(self._sessions.values())
+        return [*self._sessions.values(), *self._ending]
 
     def _get(self, key: _Key, fields: SessionFields) -> HttpSession:
         found = self._sessions.get(key)
@@ -146,10 +145,9 @@ class HttpSessions:
         )
 
     async def _end_later(self, session: HttpSession) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LINGER):
-                await session.quiet.wait()
+        await session.quiet.wait()
         await session.end()
+        self._ending.discard(session)
         for side in Direction:
             self.outcomes.update(session.journal.outcomes[side])
         self.gaps += session.journal.gaps
@@ -159,7 +157,7 @@ class HttpSessions:
         while True:
             await asyncio.sleep(min(self._idle / 4, 60.0))
             limit = loop.time() - self._idle
-            for session in self.live():
+            for session in list(self._sessions.values()):
                 has_no_id = session.key[0] in {"client", "agent"}
                 if has_no_id and not session.active and session.last_used < limit:
                     self.end(session, None)
