@@ -133,8 +133,6 @@ class ErrorCalls:
                 page = await self._read(before=before, limit=_PAGE, newest=True, stream=stream)
             for earlier in reversed(page):
                 asked = _asked(earlier, frame)
-                if asked and isinstance(earlier.envelope.context.delivery, SseDelivery):
-                    raise TooManyFrames  # it may have come before
                 found |= {(earlier.seq, each) for each in asked if has_status or each in missing}
                 missing = missing - asked
             if len(page) < _PAGE:
@@ -155,11 +153,9 @@ class ErrorCalls:
             self._newest = page
             for earlier in reversed(page):
                 asked = ids & _asked(earlier, frame)
-                context = earlier.envelope.context
-                if not asked or (by_server and is_another_post(stream, context.stream)):
+                its_stream = earlier.envelope.context.stream
+                if not asked or (by_server and is_another_post(stream, its_stream)):
                     continue
-                if isinstance(context.delivery, SseDelivery):
-                    raise TooManyFrames  # it may have come before
                 found |= {(earlier.seq, each) for each in asked}
                 ids = ids - asked
             if len(page) < limit:
