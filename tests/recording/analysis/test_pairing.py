@@ -292,6 +292,19 @@ async def test_an_error_is_found_however_it_is_written(error: bytes) -> None:
         assert [call.response_seq for call in found] == [3]
 
 
+async def test_an_error_before_the_page_of_another_is_found() -> None:
+    """The request of the last error is further back than the frames that are read first."""
+    log = [
+        Sent(UP, "request", 1, None),
+        *[Sent(UP, "request", number, None) for number in range(10, 17)],
+        Sent(DOWN, "error", 5, None),
+        Sent(DOWN, "status", 1, None),
+        *[Sent(UP, "request", number, None) for number in range(20, 27)],
+        Sent(DOWN, "error", 1, None),
+    ]
+    await compare(log)
+
+
 async def test_an_event_that_comes_again_answers_no_later_request() -> None:
     """Its id is used again, and is answered with an error."""
     log = [

@@ -128,7 +128,7 @@ class ErrorCalls:
             return found
         has_status, missing = error_status(frame) is not None, ids
         while has_status or missing:
-            page = self._first_pages.pop(before, None)
+            page = self._first_pages.pop(frame.seq, None)
             if page is None:
                 page = await self._read(before=before, limit=_PAGE, newest=True, stream=stream)
             for earlier in reversed(page):
@@ -147,7 +147,7 @@ class ErrorCalls:
         stream = frame.envelope.context.stream
         by_server = frame.envelope.context.direction is Direction.SERVER_TO_CLIENT
         while ids:
-            page = None if stream is not None else self._first_pages.pop(before, None)
+            page = None if stream is not None else self._first_pages.pop(frame.seq, None)
             if page is None:
                 page = await self._read(before=before, limit=limit, newest=True)
             self._newest = page
