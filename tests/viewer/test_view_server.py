@@ -16,9 +16,10 @@ from typing import NamedTuple, TypeAlias
 import pytest
 from sessionkeeper import Session
 from sessionkeeper.interface.atomic_store import AtomicSessionStore
+from sessionkeeper.viewer.encoding import as_json
 from sessionkeeper.viewer.guard import TOKEN_HEADER
 
-from .conftest import TO_CLIENT, Tape, answer, request
+from .conftest import TO_CLIENT, TO_SERVER, Tape, answer, request
 
 Serve: TypeAlias = Callable[..., str]
 Start: TypeAlias = Callable[..., "subprocess.Popen[str]"]
@@ -159,6 +160,17 @@ def test_a_large_message_is_sent_in_full_only_on_request(tape: Tape, serve: Serv
     other = client.json(f"/api/sessions/{session.incarnation}/frames/2")
     assert other["text"] is None
     assert str(other["base64"]).startswith("//7//v")
+
+
+def test_text_that_utf8_cannot_write_stays_an_escape(tape: Tape, serve: Serve) -> None:
+    """JSON may name half of a pair of surrogates; one such call must not hide all others."""
+    session = tape.create()
+    asked = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"\\ud800"}}'
+    failed = b'{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"\\ud801"}}'
+    tape.send((TO_SERVER, asked), (TO_CLIENT, failed))
+    told = Client(serve()).ask("/api/problems")
+    assert (told.status, b"\\ud801" in told.body) == (200, True)
+    assert b"\\ud800" in as_json({"name": "\ud800", "at": session.created_at})
 
 
 def test_what_does_not_exist_is_said(session: Session, serve: Serve) -> None:

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from ..values.errors import SessionError, SessionNotFound
+from .encoding import as_json
 from .frame_fields import frame_fields
 from .live import LiveResponse
 from .page import served_page
@@ -107,7 +107,7 @@ def _answered(answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
             return _refused(error)
         if found is None:
             return JSONResponse({"text": "it is not there any more"}, 404)
-        return Response(msgspec.json.encode(found), media_type="application/json")
+        return Response(as_json(found), media_type="application/json")
 
     return endpoint
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ..values.errors import SessionError
+from .encoding import as_json
 from .feed import follow
 from .session_list import SessionList
 
@@ -27,7 +26,6 @@ __all__ = ["LiveResponse"]
 
 _PAUSE = 0.5
 """Seconds between two looks at the sessions."""
-_encode = msgspec.json.Encoder().encode
 
 
 class LiveResponse:
@@ -97,7 +95,7 @@ class LiveResponse:
 
 
 async def _event(send: Send, name: str, data: object) -> None:
-    body = b"event: " + name.encode() + b"\ndata: " + _encode(data) + b"\n\n"
+    body = b"event: " + name.encode() + b"\ndata: " + as_json(data) + b"\n\n"
     await send({"type": "http.response.body", "body": body, "more_body": True})
 
 

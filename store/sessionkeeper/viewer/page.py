@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from string import Template
 
-import msgspec
+from .encoding import as_json
 
 __all__ = ["SERVED", "file_page", "policy_of", "served_page"]
 
@@ -35,7 +35,7 @@ def served_page() -> str:
 
 def file_page(data: object) -> str:
     """Return the page with its data, to be opened as a file. O(data)."""
-    written = msgspec.json.encode(data).decode().replace("<", "\\u003c")
+    written = as_json(data).decode().replace("<", "\\u003c")
     return _render(_ALONE, f'<script type="application/json" id="data">{written}</script>')
 
 

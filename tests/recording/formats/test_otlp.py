@@ -21,7 +21,7 @@ from sessionkeeper.recording.formats.otlp import (
 from sessionkeeper.recording.formats.spans import spans
 
 from tests.support.collector import Collector, value_of
-from tests.support.recorded_logs import RecordedLog
+from tests.support.recorded_logs import DOWN, UP, RecordedLog
 from tests.support.recordings import RecordedServer
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -65,6 +65,19 @@ async def test_lines_of_json_are_the_same_request() -> None:
 
     parsed = ParseDict(_with_base64_ids(read), ExportTraceServiceRequest())
     assert parsed == encode_spans(found)
+
+
+async def test_text_that_utf8_cannot_write_is_escaped() -> None:
+    """JSON may name half of a pair of surrogates, in a name, an id or an error."""
+    log = RecordedLog()
+    asked = b'{"jsonrpc":"2.0","id":"\\ud800","method":"tools/call","params":{"name":"\\udfff"}}'
+    log.say(UP, asked)
+    log.say(DOWN, b'{"jsonrpc":"2.0","id":"\\ud800","error":{"code":1,"message":"\\ud801"}}')
+    async with ActorSessionStore() as store:
+        await log.put_into(store)
+        line = as_json_line([span async for span in spans(store)])
+    (call, *_) = json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    assert (call["name"], call["status"]["message"]) == (r"tools/call \udfff", r"\ud801")
 
 
 def _with_base64_ids(value: object) -> object:

@@ -138,11 +138,11 @@ class _CallSpans:
         if error is not None:
             attributes["error.type"] = error
         return ReadableSpan(
-            name=seen.method if target is None else f"{seen.method} {target}",
+            name=_written(seen.method if target is None else f"{seen.method} {target}"),
             context=call_context(self._root, self._session.id, call),
             parent=self._parent,
             resource=self._resources[seen.direction],
-            attributes=attributes,
+            attributes=_all_written(attributes),
             links=() if link is None else (Link(link),),
             kind=SpanKind.CLIENT,
             status=_status(error, seen.error_text),
@@ -200,7 +200,7 @@ def _error_type(call: Call) -> str | None:
 
 
 def _status(error: str | None, text: str | None) -> Status:
-    return Status() if error is None else Status(StatusCode.ERROR, text)
+    return Status() if error is None else Status(StatusCode.ERROR, text and _written(text))
 
 
 def _session_attributes(session: Session) -> _Attributes:
@@ -245,11 +245,11 @@ def _session_span(session: Session, root: SpanContext) -> ReadableSpan:
     if failed:
         attributes["error.type"] = "session_failed"
     return ReadableSpan(
-        name="session" if server is None else f"session {server}",
+        name=_written("session" if server is None else f"session {server}"),
         context=session_context(root, session.id),
         parent=root,
         resource=_client_resource(session),
-        attributes=attributes,
+        attributes=_all_written(attributes),
         kind=SpanKind.INTERNAL,
         status=_status("session_failed" if failed else None, session.failure),
         start_time=start,
@@ -265,7 +265,7 @@ def _run_span(run: Run, root: SpanContext) -> ReadableSpan:
         else (run.client_host, run.client_pid)
     )
     return ReadableSpan(
-        name="run" if run.client_name is None else f"run {run.client_name}",
+        name=_written("run" if run.client_name is None else f"run {run.client_name}"),
         context=root,
         resource=_resource(run.client_name, run.client_version, process, "mcp client"),
         attributes={"sessionkeeper.run.sessions": len(run.sessions)},
@@ -293,7 +293,19 @@ def _resource(
         attributes["service.version"] = version
     if process is not None:
         attributes["host.name"], attributes["process.pid"] = process
-    return Resource(attributes)
+    return Resource(_all_written(attributes))
+
+
+def _all_written(attributes: _Attributes) -> _Attributes:
+    return {
+        name: _written(value) if isinstance(value, str) else value
+        for name, value in attributes.items()
+    }
+
+
+def _written(text: str) -> str:
+    # Protobuf is UTF-8, and half of a pair of surrogates, which JSON may name, has none.
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _nanoseconds(moment: datetime) -> int:
