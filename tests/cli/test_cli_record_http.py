@@ -231,3 +231,19 @@ def test_a_killed_recorder_leaves_what_was_recorded(start: Start) -> None:
     assert (first["frame_count"], second["frame_count"]) == (40, 2)
     assert first["state"] == "failed"
     assert first["upstream_session_id"] == second["upstream_session_id"]
+
+
+def test_a_key_in_the_path_is_not_in_the_url_of_the_session(start: Start, tmp_path: Path) -> None:
+    """Whatever the rules are, as in a command line; the address that is told leads there."""
+    store, key = f"sqlite:///{tmp_path / 'tape.db'}", f"ghp_{'aB3dE6gH9j' * 4}"
+    with answering() as port:
+        recorder = start(
+            *("record", "--listen", "0", "--store", store),
+            *("--redact", "secrets", f"http://127.0.0.1:{port}/mcp/{key}"),
+        )
+        assert post(address(recorder), path=f"/mcp/{key}")[0] == 200
+        recorder.send_signal(signal.SIGINT)
+        recorder.communicate()
+    stored = b"".join(each.read_bytes() for each in tmp_path.glob("tape.db*"))
+    assert key.encode() not in stored
+    assert b"/mcp/[redacted:github-token]" in stored

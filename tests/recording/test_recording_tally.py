@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from sessionkeeper import ManagerConfig, SessionManager
+from sessionkeeper import HttpDelivery, ManagerConfig, SessionManager
 from sessionkeeper.recording import Origin, SessionRecorder, tally
 from sessionkeeper.values.gap import Gap
 from sessionkeeper.values.lease import TALLY_KEY
@@ -53,3 +53,23 @@ async def test_the_tally_at_the_end_is_that_of_the_log(failure: str | None) -> N
         bare = {name: value for name, value in session.metadata.items() if name != TALLY_KEY}
         counted = await tally(manager.store, session.model_copy(update={"metadata": bare}))
         assert (counted.calls, counted.errors, counted.exact) == (calls, errors, True)
+
+
+async def test_an_error_status_of_a_post_counts_as_an_error() -> None:
+    """Whatever the body is; once, also if the body is a JSON-RPC error, and not for a GET."""
+    traffic = [
+        (ASKED, TRAFFIC[0][1], "POST", None),
+        (ANSWERED, b"<html>Bad gateway</html>", "POST", 502),
+        (ASKED, TRAFFIC[0][1], "POST", None),
+        (ANSWERED, b'{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}}', "POST", 400),
+        (ASKED, b"not JSON", "POST", None),
+        (ANSWERED, b"no stream here", "GET", 405),
+    ]
+    async with SessionManager(ManagerConfig.recording()) as manager:
+        recorder = await SessionRecorder.open(manager)
+        for direction, message, method, status in traffic:
+            origin = Origin(HttpDelivery(method=method, path="/mcp", status=status))
+            await recorder.record(direction, message, datetime.now(UTC), origin=origin)
+        await recorder.complete()
+        counted = await tally(manager.store, await manager.get_session(recorder.session_id))
+        assert (counted.calls, counted.errors) == (2, 2)

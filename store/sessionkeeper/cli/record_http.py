@@ -14,6 +14,7 @@ from ..recording import SessionRecorder
 from ..recording.http import CannotListen, HttpProxy, Serving, listen_on
 from ..recording.http.addresses import ListenAddress, ServerAddress, is_loopback
 from ..recording.http.serving import check_certificate, trust
+from ..recording.redaction import redact_command
 from ..stores.config import MemoryBackend, backend_from_url
 from ..values.errors import SessionError
 from .console import complain, run_on_loop, say
@@ -135,7 +136,9 @@ class _Recording:
 
     async def _open_recorder(self, fields: SessionFields) -> Recorder:
         manager = await self._open_store()
-        metadata: dict[str, object] = {"sessionkeeper.server": {"url": str(self._server)}}
+        # A segment of the path may be a key.
+        (url,) = redact_command([str(self._server)])
+        metadata: dict[str, object] = {"sessionkeeper.server": {"url": url}}
         if self._options.name is not None:
             metadata["sessionkeeper.name"] = self._options.name
         return await SessionRecorder.open(

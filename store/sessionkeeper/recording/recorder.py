@@ -192,6 +192,8 @@ class SessionRecorder:
                 await self.record_gap(direction, redacted, timestamp, origin=origin)
                 return MessageKind.GAP
             message, places = redacted.message, redacted.places.total()
+            delivery, more = self._redaction.apply_to_delivery(origin.delivery)
+            origin, places = origin._replace(delivery=delivery), places + more
         envelope = self._envelope(direction, message, timestamp, origin, places)
         try:
             await self._append(envelope)
@@ -219,6 +221,7 @@ class SessionRecorder:
         """
         if self._redaction is not None:
             gap = self._redaction.without_ends(gap)
+            origin = origin._replace(delivery=self._redaction.apply_to_delivery(origin.delivery)[0])
         await self._record_gap(direction, gap, timestamp, origin)
 
     async def _record_gap(

@@ -117,7 +117,12 @@ async def test_a_session_of_the_old_transport(rig: Rig) -> None:
     assert (session.transport_type, session.state) == ("sse", "closed")
     frames = await rig.frames()
     assert frames[0].message == b"/messages/?session_id=[redacted]"
-    assert [frame.kind for frame in frames].count(frames[0].kind) == 1
+    # Its answers to POST say "Accepted": opaque as the endpoint, and no reason to worry.
+    assert {frame.message for frame in frames if frame.kind is frames[0].kind} == {
+        frames[0].message,
+        b"Accepted",
+    }
+    assert session.odd_frames == 0
     answers = {frame.context.stream for frame in frames if frame.kind == "result"}
     assert answers == {"GET-1"}
     requests = {frame.context.stream for frame in frames if frame.kind == "request"}

@@ -6,7 +6,13 @@ import json
 from datetime import UTC, datetime
 
 from planted_secrets import fake
-from sessionkeeper import ManagerConfig, SessionManager, StoreLimits
+from sessionkeeper import (
+    HttpDelivery,
+    ManagerConfig,
+    SessionManager,
+    SseDelivery,
+    StoreLimits,
+)
 from sessionkeeper.recording import SessionRecorder
 from sessionkeeper.recording.origin import Origin
 from sessionkeeper.recording.redaction import Redactor, manifest_of
@@ -137,3 +143,24 @@ async def test_a_gap_keeps_no_ends_that_nobody_could_redact() -> None:
         manifest = manifest_of(await manager.get_session(recorder.session_id))
         assert manifest is not None
         assert manifest.places == {"gap-ends": 1, "password": 1}
+
+
+async def test_a_secret_in_a_path_or_a_type_of_event_is_taken_out() -> None:
+    """Of gaps, too. The id of an event stays: it tells whether an event came before."""
+    async with SessionManager(ManagerConfig.recording()) as manager:
+        redactor = Redactor.of(["tokens"])
+        recorder = await SessionRecorder.open(manager, redactor=redactor)
+        body = Origin(HttpDelivery(method="POST", path=f"/mcp/{_TOKEN}/x", status=200))
+        event = Origin(SseDelivery(event_id="7", event_type=_TOKEN))
+        await recorder.record(_SERVER, b'{"jsonrpc":"2.0","method":"x"}', _NOW, origin=body)
+        await recorder.record_gap(_SERVER, Gap("too large", 9), _NOW, origin=body)
+        await recorder.record(_SERVER, b'{"jsonrpc":"2.0","method":"x"}', _NOW, origin=event)
+        await recorder.complete()
+        frames = [frame.envelope.context for frame in await _frames(manager, recorder)]
+        path = HttpDelivery(method="POST", path="/mcp/[redacted:github-token]/x", status=200)
+        type_ = SseDelivery(event_id="7", event_type="[redacted:github-token]")
+        assert [frame.delivery for frame in frames] == [path, path, type_]
+        assert frames[0].metadata["redacted"] == "1"
+        manifest = manifest_of(await manager.get_session(recorder.session_id))
+        assert manifest is not None
+        assert manifest.places == {"github-token": 3}

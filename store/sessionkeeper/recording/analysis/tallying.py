@@ -5,10 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from ...interface.atomic_store import AtomicSessionStore
+from ...values.delivery import HttpDelivery
 from ...values.kinds import MessageKind
 from ...values.lease import TALLY_KEY
 from ...values.message import MessageEnvelope
 from ...values.session import Session
+from ...values.states import Direction
 from .facts import read_facts
 
 __all__ = ["TALLY_KEY", "CallTally", "RunningTally", "tally"]
@@ -89,6 +91,23 @@ def _kept(session: Session) -> _Kept:
 
 
 def _count(envelope: MessageEnvelope) -> tuple[int, int]:
+    calls, errors = _count_messages(envelope)
+    return calls, errors or _is_refused_post(envelope)
+
+
+def _is_refused_post(envelope: MessageEnvelope) -> bool:
+    """Whether a server answered a POST with an HTTP error, whatever its body is."""
+    context = envelope.context
+    delivery = context.delivery
+    return (
+        isinstance(delivery, HttpDelivery)
+        and context.direction is Direction.SERVER_TO_CLIENT
+        and delivery.method == "POST"
+        and (delivery.status or 0) >= 400
+    )
+
+
+def _count_messages(envelope: MessageEnvelope) -> tuple[int, int]:
     # Most results are not read: without one of these names nothing in them counts.
     if not any(name in envelope.message for name in _TELLING):
         return 0, 0

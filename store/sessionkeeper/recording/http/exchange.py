@@ -170,8 +170,12 @@ class Exchange:
         status = self._status or 0
         if not message and oddity is None and self._needs_a_body(status):
             oddity = f"HTTP {status} without a body"
+        media_type = None
+        if status == 202 and oddity is None and _is_acknowledgement(message):
+            media_type = "text/plain; charset=utf-8"
         if message or oddity is not None:
-            self._put(_SERVER, message, Origin(self._delivery(status), oddity=oddity))
+            origin = Origin(self._delivery(status), media_type=media_type, oddity=oddity)
+            self._put(_SERVER, message, origin)
 
     @_never_raises
     def client_left(self, reason: str | None = None) -> None:
@@ -314,6 +318,11 @@ class Exchange:
 
 def _cost(message: bytes | Gap) -> int:
     return (_HELD if isinstance(message, Gap) else len(message)) + _HELD
+
+
+def _is_acknowledgement(body: bytes | Gap) -> bool:
+    # "Accepted", as servers of the old transport say; a message is on its way by another stream.
+    return isinstance(body, bytes) and body.isascii() and body[:1].isalpha()
 
 
 def _text(value: bytes | None) -> str:

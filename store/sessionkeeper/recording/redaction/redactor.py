@@ -97,6 +97,18 @@ class Redactor:
         except Exception as error:  # its text may quote the message
             raise RedactionFailed(type(error).__name__) from None
 
+    def redact_text(self, text: str) -> tuple[str, Counter[str]]:
+        """Return text beside a message without its secrets, and how many of each kind it had.
+
+        JSON paths and functions are for messages, and not applied. O(bytes).
+        """
+        encoded = text.encode()
+        spans = merge(_find_in_text(encoded, self._rules))
+        if not spans:
+            return text, Counter()
+        redacted = replace(encoded, spans).decode(errors="replace")
+        return redacted, Counter(span.kind for span in spans)
+
     def _redact(self, message: bytes, direction: str) -> Redacted:
         spans = merge(find_spans(message, self._rules))
         redacted = replace(message, spans) if spans else message

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ...values.delivery import HttpDelivery, SseDelivery
 from ...values.gap import Gap
 from .manifest import REDACTION_KEY, Manifest
 from .redactor import Redacted, RedactionFailed
@@ -13,6 +14,7 @@ from .redactor import Redacted, RedactionFailed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ...values.delivery import Delivery
     from ...values.session import Session
     from ...values.states import Direction
     from .redactor import Redactor
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["RunningRedaction"]
 
 _FAILED = "redaction failed"
+_MAX_DETAIL = 65_536
+"""Characters that a text of a delivery may have."""
 _ENDS = "gap-ends"
 """The kind of the ends of a message that was not kept: the rules cannot be applied to a part."""
 
@@ -50,6 +54,26 @@ class RunningRedaction:
             return Gap(_FAILED, len(message))  # a digest would let a short secret be guessed
         self._places.update(redacted.places)
         return redacted
+
+    def apply_to_delivery(self, delivery: Delivery | None) -> tuple[Delivery | None, int]:
+        """Return what is to be stored of a delivery, and in how many places it had a secret.
+
+        The id of an event stays: it tells whether an event was sent before.
+        """
+        if isinstance(delivery, HttpDelivery):
+            name, text = "path", delivery.path
+        elif isinstance(delivery, SseDelivery):
+            name, text = "event_type", delivery.event_type
+        else:
+            return delivery, 0
+        if text is None:
+            return delivery, 0
+        redacted, places = self._redactor.redact_text(text)
+        if not places:
+            return delivery, 0
+        self._places.update(places)
+        changed = delivery.model_copy(update={name: redacted[:_MAX_DETAIL]})
+        return changed, places.total()
 
     def without_ends(self, gap: Gap) -> Gap:
         """Return the gap without the bytes of its message, and count them as taken out."""
