@@ -237,7 +237,7 @@ def test_the_numbers_of_the_contract_go_on_by_one() -> None:
 
 
 def test_the_contract_is_short() -> None:
-    assert len(_read(GUARANTEES).splitlines()) <= 340
+    assert len(_read(GUARANTEES).splitlines()) <= 330
 
 
 def test_each_section_of_the_contract_is_linked_to_its_proofs() -> None:
