@@ -33,7 +33,7 @@ _LISTEN, _IDLE = "127.0.0.1:8900", "300s"
 def record(
     command: Annotated[
         list[str] | None,
-        typer.Argument(help="Command of the server, after --.", show_default=False),
+        typer.Argument(help="Command of the server, after --; or its URL.", show_default=False),
     ] = None,
     store: Annotated[
         str,
@@ -44,14 +44,16 @@ def record(
         str | None, typer.Option(help="Name of the session.", show_default=False)
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option(help="A tag of the session; repeatable.", show_default=False)
+        list[str] | None,
+        typer.Option(help="A tag of the session; may be repeated.", show_default=False),
     ] = None,
     redact: Annotated[
         list[str] | None,
         typer.Option(
             metavar="RULE",
-            help="Take out before storing; repeatable. A preset (secrets, tokens, keys, passwords,"
-            " emails), name:MEMBER, a JSON path as $.params.arguments.key, or module:function.",
+            help="Take out before storing; may be repeated. A preset (secrets, tokens, keys,"
+            " passwords, emails), name:MEMBER, a JSON path as $.params.arguments.key, or"
+            " module:function.",
             show_default=False,
         ),
     ] = None,
