@@ -122,7 +122,8 @@ def test_json_is_for_programs(start: Start) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["ftp://host/mcp"], "are for a URL"),
+        (["ftp://me:SECRET@host/mcp"], "begins with http:// or https://"),
+        (["--", "ws://me:SECRET@host/mcp"], "begins with http:// or https://"),
         (["http://"], "give a URL as http://host/mcp"),
         (["http://host:99999/mcp"], "it is no URL"),
         (["http://user:SECRET@host/mcp"], "give no user or password"),

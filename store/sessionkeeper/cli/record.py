@@ -142,6 +142,10 @@ def record(
     try:
         backend_from_url(store)
         if not is_web_address(command[0]):
+            if "://" in command[0]:
+                raise typer.BadParameter(  # it is not quoted: a URL may have a password
+                    "the URL of a server begins with http:// or https://", param_hint="COMMAND"
+                )
             if of_url != (_LISTEN, False, None, _IDLE, None):
                 raise typer.BadParameter(
                     "--listen, --allow-remote, --session-by, --idle and --ca are for a URL",

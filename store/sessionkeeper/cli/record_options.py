@@ -120,7 +120,7 @@ def parse_usual(arguments: Sequence[str]) -> RecordOptions | None:
         except ValueError:
             return None
         given[field] = (*given.get(field, ()), parsed) if field in _REPEATED else parsed
-    if not words or is_web_address(words[0]):
+    if not words or "://" in words[0]:
         return None
     options = RecordOptions(tuple(words), **given)
     return options if is_plain(options.store) else None
