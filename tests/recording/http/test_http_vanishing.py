@@ -237,6 +237,8 @@ async def test_the_end_of_the_proxy_ends_streams(rig: Rig) -> None:
         while len(rig.requests) < 2:
             await asyncio.sleep(0.01)
         await rig.stop()
+        answer = await calling.answer()
+        assert (answer.status, b"the recorder ended" in answer.body) == (503, True)
     (session,) = await rig.sessions()
     assert session.state == "closed"
     oddities = [(frame.context.stream, frame.oddity) for frame in await rig.frames()]

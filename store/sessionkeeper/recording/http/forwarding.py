@@ -81,6 +81,8 @@ class Forwarder:
         except asyncio.CancelledError:
             if exchange is not None:
                 exchange.client_left(_ENDED)
+            if not client.is_begun:
+                await answer_text(send, 503, _ENDED)
             raise
         except Exception as error:
             reason = f"forwarding failed: {type(error).__name__}"
@@ -120,6 +122,7 @@ class Forwarder:
         self._report(reason)
         if exchange is not None:
             exchange.server_left(reason)
+        client.is_begun = True
         await answer_text(client.send, 502, reason)
 
     async def _request(
@@ -189,6 +192,7 @@ class Forwarder:
             exchange.answered(answer.status, headers)
         rewriter = self._rewriter(scope, answer.status, headers)
         headers = self._located(scope, headers)
+        client.is_begun = True
         await client.send(
             {"type": "http.response.start", "status": answer.status, "headers": headers}
         )
@@ -279,7 +283,7 @@ class _Client:
     def __init__(self, receive: Receive, send: Send) -> None:
         self.send = send
         self.leaving: asyncio.Timeout | None = None
-        self.is_answered = False
+        self.is_begun = self.is_answered = False
         self._receive = receive
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
