@@ -110,6 +110,7 @@ def test_what_a_recorder_says_of_itself_is_told_in_words(tmp_path: Path, capsys:
     assert run(["show", url, "b"]) == 0
     out = capsys.readouterr().out
     assert "url       http://host:1/mcp\n" in out
+    assert out.count("http://host:1/mcp") == 1
     assert "redacted  nothing had to be taken out\n" in out
     assert "metadata" not in out
     assert run(["ls", url]) == 0

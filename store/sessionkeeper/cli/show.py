@@ -176,8 +176,9 @@ def _header(session: Session, counted: CallTally) -> Iterator[tuple[str, str, st
     yield "session", short_id(session.id), "bold"
     yield "name", name_of(session), ""
     yield "client", describe_client(session), ""
-    yield "server", describe_server(session), ""
-    yield (*describe_endpoint(session), "")
+    server, (kind, endpoint) = describe_server(session), describe_endpoint(session)
+    yield "server", server if server != endpoint else "", ""
+    yield kind, endpoint, ""
     version = session.version_state.negotiated
     protocol = "" if version is None else f", protocol {version}"
     yield "transport", f"{session.transport_type}{protocol}", ""
