@@ -159,3 +159,18 @@ def test_what_is_no_url_of_a_collector_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"URL|user") as raised:
         traces_url(wrong)
     assert "hunter2" not in str(raised.value)
+
+
+async def test_times_that_otlp_has_no_number_for() -> None:
+    """A clock that was never set, and one far in the future: the nearest that there is."""
+    log = RecordedLog()
+    log.seconds = -80 * 365 * 86_400
+    log.ask(1, "early")
+    log.seconds = 2_000 * 365 * 86_400
+    log.answer(1)
+    async with ActorSessionStore() as store:
+        await log.put_into(store)
+        lines = [as_json_line([span]) async for span in spans(store)]
+    call = json.loads(lines[0])["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    assert int(call.get("startTimeUnixNano", 0)) == 0
+    assert int(call["endTimeUnixNano"]) == 2**64 - 1

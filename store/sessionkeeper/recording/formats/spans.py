@@ -53,6 +53,8 @@ _Attributes: TypeAlias = "dict[str, str | int | bool]"
 _SCOPE = InstrumentationScope("sessionkeeper")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LAST = 2**64 - 1
+"""The last nanosecond of OTLP, in the year 2554."""
 _TOOL, _PROMPT = "tools/call", "prompts/get"
 _MARK = b'"traceparent"'
 
@@ -309,4 +311,5 @@ def _written(text: str) -> str:
 
 
 def _nanoseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND * 1000
+    # A clock that was never set, or an imported log, may be outside of what OTLP has a number for.
+    return min(max(0, (moment - _EPOCH) // _MICROSECOND * 1000), _LAST)
