@@ -60,25 +60,30 @@ function open(key, { call = null, show: pane = true } = {}) {
   filterNow();
 }
 async function follow(key, signal) {
+  let isOld = false;
   for (let wait = 500; !signal.aborted; wait = Math.min(wait * 2, 5000)) {
+    let why = "The server has ended, or the store cannot be read. What was read is still shown.";
     try {
       tellLink(source.live ? "connecting" : "");
       let begun = false;
       await source.follow(key, (event, data) => {
         if (signal.aborted) return;
+        if (isOld) { isOld = false; log.clear(); }
         if (!begun && source.live) { begun = true; wait = 500; tellLink("live"); }
         take(event, data);
       }, signal);
       if (!source.live) { tellLink("a file"); return; }
     } catch (error) {
       if (signal.aborted) return;
-      if (error.status) { tellLink("not live", error.message); tellBlank(error.message); return; }
+      if (error.status && error.status !== 503) { tellLink("not live", error.message); tellBlank(error.message); return; }
+      if (error.status) why = error.message;
     }
     if (signal.aborted) return;
-    tellLink("not live", "The server has ended, or the store cannot be read. What was read is still shown.");
+    tellLink("not live", why);
+    if (!log.calls.length && !log.marks.length) tellBlank(why);
     await new Promise((done) => { setTimeout(done, wait); });
     key = state.session ?? key;
-    if (!signal.aborted && state.session) log.clear();
+    isOld = Boolean(state.session); // what comes next has all of it again
   }
 }
 function take(event, data) {

@@ -21,11 +21,12 @@ function whyEmpty() {
   return log.ended ? "This session ended without a single message." : "Nothing has been sent yet. The first message appears here at once.";
 }
 function drawHead() {
-  const row = sessions.get(state.session);
-  const about = one(".about");
+  const found = sessions.get(state.session), { deleted } = sessions;
+  const isDeleted = !found && Boolean(state.session) && deleted?.key === state.session;
+  const row = isDeleted ? deleted : found, about = one(".about");
   body.classList.toggle("no-session", !state.session);
   if (!row) { about.replaceChildren(el("div", { class: "title" }, el("h1", {}, state.session ? "…" : "No session"))); return; }
-  about.replaceChildren(...aboutSession(row, log, () => { body.dataset.pane = "sessions"; }));
+  about.replaceChildren(...aboutSession(row, log, () => { body.dataset.pane = "sessions"; }, { isDeleted }));
   document.title = `${clientOf(row)} → ${serverOf(row)} · sessionkeeper`;
   one(".lanes").setAttribute("aria-label", `Timeline of ${plural(log.counts.all, "call")}, ${plural(log.counts.errors, "error")}`);
 }

@@ -8,6 +8,7 @@ class Sessions {
     this.root = root;
     this.rows = new Map();
     this.chosen = null;
+    this.deleted = null; // the session that was shown when it was deleted
     this.wanted = "";
     this.choose = choose;
     this.renderSoon = soon(() => this.render());
@@ -28,6 +29,7 @@ class Sessions {
   }
   update({ changed, gone }) {
     for (const row of changed) this.rows.set(row.key, row);
+    if (gone.includes(this.chosen)) this.deleted = this.rows.get(this.chosen);
     for (const key of gone) this.rows.delete(key);
     this.renderSoon();
   }
@@ -70,10 +72,12 @@ class Sessions {
 }
 
 /* The heading of the session that is shown. */
-function aboutSession(row, log, back) {
+function aboutSession(row, log, back, { isDeleted }) {
   const facts = [];
   const add = (label, value, bad = false) => { if (value) facts.push(el("span", { class: bad ? "bad" : "" }, el("b", {}, value), ` ${label}`)); };
-  add(log.counts.all === 1 ? "call" : "calls", number(log.counts.all));
+  const calls = log.counts.all === 1 ? "call" : "calls";
+  // While a log is read, nobody knows how many there are.
+  add(log.live ? calls : `${calls} so far`, (log.live || log.counts.all) && number(log.counts.all));
   add(log.counts.errors === 1 ? "error" : "errors", log.counts.errors && number(log.counts.errors), true);
   add("without an answer", log.counts.missing && number(log.counts.missing), true);
   add(row.odd === 1 ? "odd frame" : "odd frames", row.odd && number(row.odd), true);
@@ -85,9 +89,10 @@ function aboutSession(row, log, back) {
   return [
     el("div", { class: "title" }, button("‹ Sessions", back, { class: "back" }),
       el("h1", {}, clientOf(row), version(row.client), el("span", { class: "to" }, " → "), serverOf(row), version(row.server)),
-      row.live && row.recorder !== "gone" ? el("span", { class: "state live" }, "live") : null),
+      row.live && row.recorder !== "gone" && !isDeleted ? el("span", { class: "state live" }, "live") : null),
     el("p", { class: "facts" }, ...facts, el("span", { class: "how" }, how.filter(Boolean).join(" · "))),
     row.failure || row.recorder === "gone" ? el("p", { class: "failure" }, row.failure ? plain(row.failure) : "Its recorder is gone: the session has no end.") : null,
+    isDeleted ? el("p", { class: "note" }, "This session was deleted from the store. What was read of it is still shown.") : null,
     row.last_seq > row.frames ? el("p", { class: "note" }, `The first ${number(row.last_seq - row.frames)} frames were trimmed from the store. Calls whose request is among them are missing.`) : null,
   ].filter(Boolean);
 }
