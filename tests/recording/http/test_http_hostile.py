@@ -135,3 +135,20 @@ async def test_a_stream_that_outlives_its_session_is_recorded(rig: Rig) -> None:
     assert session.state == "closed"
     assert [frame.message for frame in await rig.frames()][-1] == NOTE
     assert rig.proxy.report().recorded == 3
+
+
+async def test_only_the_endpoint_can_forget_a_session(rig: Rig) -> None:
+    """A path below it that is not there says nothing of the session."""
+
+    async def handle(request: Message, writer: asyncio.StreamWriter) -> bool:
+        is_below = "/mcp/below" in request.line
+        writer.write(plain(b"", status="404 No") if is_below else plain(PONG, ID))
+        return True
+
+    await rig.serve(handle)
+    await rig.start()
+    for path in ("/mcp", "/mcp/below", "/mcp/"):
+        await rig.ask(PING, ID, path=path)
+    await rig.stop()
+    (session,) = await rig.sessions()
+    assert (session.state, session.frame_count) == ("closed", 6)

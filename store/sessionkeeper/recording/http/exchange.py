@@ -48,6 +48,8 @@ class RequestHead(NamedTuple):
     """Path and query."""
     headers: Headers
     principal: str | None
+    is_of_endpoint: bool
+    """Whether it is for the endpoint itself, and not for a path below it."""
 
 
 class Recording(NamedTuple):
@@ -210,9 +212,9 @@ class Exchange:
         end = self.shared.sessions.end
         if self._is_old_stream:
             end(session, self._failure)
-        elif self._status == 404 and (self._session_id or session.key[0] == "endpoint"):
+        elif self._status == 404 and (self._names_session() or session.key[0] == "endpoint"):
             end(session, FORGOTTEN)
-        elif self._session_id and self._head.method == "DELETE" and self._is_success():
+        elif self._names_session() and self._head.method == "DELETE" and self._is_success():
             end(session, None)
 
     def _doubt(self, status: int, kind: str) -> None:
@@ -306,6 +308,9 @@ class Exchange:
 
     def _delivery(self, status: int | None) -> Delivery:
         return body_delivery(self._head.method, self._head.path, status)
+
+    def _names_session(self) -> bool:
+        return bool(self._session_id) and self._head.is_of_endpoint
 
     def _is_success(self) -> bool:
         return self._status is not None and 200 <= self._status < 300

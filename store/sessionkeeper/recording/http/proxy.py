@@ -68,6 +68,7 @@ class HttpProxy:
         if not idle > 0:
             raise ValueError("idle is more than 0 seconds")
         self._server = ServerAddress.parse(server)
+        self._endpoint = unquote(self._server.path).rstrip("/")
         self._listen = ListenAddress.parse(listen)
         self._guard = Guard(self._listen)
         self._open_recorder = open_recorder
@@ -152,18 +153,20 @@ class HttpProxy:
         if self._session_by is not None:
             value = value_of(headers, self._session_by.lower().encode())
             principal = principal_of(self._session_by, value)
-        return Exchange(RequestHead(method, path, target, headers, principal), self._recording)
+        head = RequestHead(method, path, target, headers, principal, self._is_of_endpoint(path))
+        return Exchange(head, self._recording)
 
     def _is_recorded(self, path: str, target: str, headers: Headers) -> bool:
-        endpoint = unquote(self._server.path).rstrip("/")
-        path = unquote(path)
-        if path.rstrip("/") == endpoint or self._sessions.by_endpoint(target) is not None:
+        if self._is_of_endpoint(path) or self._sessions.by_endpoint(target) is not None:
             return True
-        if not path.startswith(f"{endpoint}/") or path.startswith("/.well-known/"):
+        if not unquote(path).startswith(f"{self._endpoint}/") or path.startswith("/.well-known/"):
             return False
         # Beside MCP there may be requests for tokens, which are nobody's to keep.
         accepted = value_of(headers, b"accept") or b""
         return b"text/event-stream" in accepted or value_of(headers, b"mcp-session-id") is not None
+
+    def _is_of_endpoint(self, path: str) -> bool:
+        return unquote(path).rstrip("/") == self._endpoint
 
     def _complain(self, trouble: str) -> None:
         """Report each problem once."""
