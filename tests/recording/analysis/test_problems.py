@@ -169,6 +169,10 @@ async def test_the_hint_for_an_odd_frame_fits_its_delivery(
     log.say(direction, b"no message", delivery=delivery)
     (found,) = await found_in(log)
     assert hint in (found.hint or "")
+    log = RecordedLog()
+    log.say(direction, b"no mess", delivery=delivery, metadata={"line_end": "none"})
+    (found,) = await found_in(log)
+    assert "which side left" in (found.hint or "")
 
 
 @pytest.mark.parametrize("several", [2, 3])

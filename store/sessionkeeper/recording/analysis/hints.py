@@ -54,6 +54,8 @@ def error_hint(code: int | None) -> str | None:
 
 def odd_hint(context: MessageContext) -> str:
     """Return what to look at after bytes that are no message."""
+    if context.metadata.get("line_end") == "none":
+        return "it was cut, or has no end: see which side left, and what came before"
     sent_by_server = context.direction is Direction.SERVER_TO_CLIENT
     match context.delivery:
         case HttpDelivery() if sent_by_server:
