@@ -135,6 +135,10 @@ def test_of_all_sessions_the_newest_comes_first(tmp_path: Path, capsys: Capture)
     assert run(["calls", url, "--limit", "0"]) == 0
     assert "5 calls\n" in capsys.readouterr().out
     assert run(["calls", url, "middle"]) == 1
+    assert capsys.readouterr() == ("no calls\n", "")
+    assert run(["calls", url, "middle", "--errors"]) == 1
+    assert capsys.readouterr() == ("no such calls\n", "")
+    assert run(["calls", url, "middle", "--json"]) == 1
     assert capsys.readouterr() == ("", "")
 
 

@@ -195,12 +195,15 @@ async def _calls(
                         print_call(call)
     if not as_json:
         table.end()
-        _print_notes(screen, table, counts, url, more=more)
+        _print_notes(screen, table, counts, url, wanted, more=more)
     return 0 if counts.shown else NOTHING
 
 
-def _print_notes(screen: Screen, table: Table, counts: _Counts, url: str, *, more: bool) -> None:
+def _print_notes(
+    screen: Screen, table: Table, counts: _Counts, url: str, wanted: CallFilter, *, more: bool
+) -> None:
     if counts.last is None:
+        screen.note("no calls" if wanted == CallFilter() else "no such calls")
         return
     older = "; older sessions were not read" if more else ""
     every = "; --limit 0 shows all" if more or counts.shown < counts.found else ""

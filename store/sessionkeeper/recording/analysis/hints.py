@@ -56,6 +56,10 @@ def odd_hint(context: MessageContext) -> str:
     """Return what to look at after bytes that are no message."""
     if context.metadata.get("line_end") == "none":
         return "it was cut, or has no end: see which side left, and what came before"
+    return _delivery_hint(context)
+
+
+def _delivery_hint(context: MessageContext) -> str:
     sent_by_server = context.direction is Direction.SERVER_TO_CLIENT
     match context.delivery:
         case HttpDelivery() if sent_by_server:
