@@ -10,6 +10,7 @@ import typer
 
 from ..printing import styled
 from ..recording.analysis import CallTally
+from ..recording.analysis.times import duration_of, started_at
 from ..values.errors import short_id
 from ..values.query import SessionQuery
 from ..values.session import Session
@@ -24,7 +25,6 @@ from .session_text import (
     describe_odd_frames,
     describe_server,
     describe_state,
-    duration_of,
     name_of,
     session_fields,
     state_style,
@@ -164,7 +164,7 @@ def _row(session: Session, counted: CallTally, *, full: bool) -> tuple[Cell, ...
         describe_client(session),
         describe_server(session),
         styled(describe_state(session), state_style(session)),
-        format_moment(session.created_at),
+        format_moment(started_at(session)),
         format_duration(duration_of(session)),
         calls,
         styled(f"{counted.errors:,}", "red" if counted.errors else "dim"),

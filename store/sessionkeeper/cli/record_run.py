@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ class _Recording:
         self._options = options
         self._on_loaded = on_loaded
         self._client = os.getppid()
+        self._started = datetime.now(UTC)
         self._session: OpenSession | None = None
         self._troubles: list[str] = []
         """The lines printed on stderr."""
@@ -75,6 +77,7 @@ class _Recording:
                 recorder = await self._open()
             elif not is_plain(options.store):  # opening it tells whether its options are right
                 await late.start(within=_OPENING)
+            self._started = datetime.now(UTC)
             proxy = StdioProxy(
                 options.command,
                 recorder,
@@ -105,7 +108,7 @@ class _Recording:
         from .record_session import OpenSession
 
         self._session = await OpenSession.open(
-            self._options, client=self._client, report=self._tell
+            self._options, client=self._client, started=self._started, report=self._tell
         )
         return self._session.recorder
 

@@ -12,6 +12,7 @@ from ..leases import end_gone_sessions
 from ..leases.process import own_place
 from ..manager import ManagerConfig, SessionManager
 from ..recording import SessionRecorder
+from ..recording.analysis.times import STARTED_KEY
 from ..stores.config import SQLiteBackend, backend_from_url
 from ..stores.factory import StorageFactory
 from ..values.errors import SessionError, StoreUnavailable
@@ -20,6 +21,7 @@ from .frame_limit import take_frames_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from ..recording.redaction import Redactor
     from .record_options import RecordOptions
@@ -76,11 +78,17 @@ class OpenSession:
 
     @classmethod
     async def open(
-        cls, options: RecordOptions, *, client: int, report: Callable[[str], None]
+        cls,
+        options: RecordOptions,
+        *,
+        client: int,
+        started: datetime,
+        report: Callable[[str], None],
     ) -> OpenSession:
         """Open everything or nothing; `client` is the process that started the recorder.
 
-        `report` is called with one line if messages cannot be redacted.
+        `started` is when the server was started: messages may have passed since then. `report` is
+        called with one line if messages cannot be redacted.
 
         Raises `StoreUnavailable` that names the store, `ValueError` for its options.
         """
@@ -94,7 +102,7 @@ class OpenSession:
                         manager,
                         options.command,
                         tags=options.tags,
-                        metadata=_metadata(options, client),
+                        metadata=_metadata(options, client, started),
                         redactor=redactor_of(options),
                         report=report,
                     )
@@ -118,9 +126,10 @@ def redactor_of(options: RecordOptions) -> Redactor | None:
     return Redactor.of(options.redact)
 
 
-def _metadata(options: RecordOptions, client: int) -> dict[str, object]:
+def _metadata(options: RecordOptions, client: int, started: datetime) -> dict[str, object]:
     known: dict[str, object] = {
         "sessionkeeper.client": {"host": own_place().host, "pid": client},
+        STARTED_KEY: started.isoformat(),
     }
     if options.name is not None:
         known["sessionkeeper.name"] = options.name

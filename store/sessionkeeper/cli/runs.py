@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -12,6 +11,7 @@ import typer
 from ..printing import styled
 from ..recording import CallTally, Run, tally
 from ..recording.analysis.parties import server_name
+from ..recording.analysis.times import duration_of, started_at
 from ..values.errors import SessionNotFound, short_id
 from ..values.query import SessionQuery
 from ..values.session import Session
@@ -128,7 +128,6 @@ def _run_row(run: Run, counted: list[tuple[Session, CallTally]]) -> tuple[Cell, 
 
 
 def _session_row(session: Session, calls: CallTally) -> tuple[Cell, ...]:
-    ended = session.ended_at or session.last_activity
     failed = session.state is SessionState.FAILED
     return (
         f"  {short_id(session.id)}",
@@ -137,8 +136,8 @@ def _session_row(session: Session, calls: CallTally) -> tuple[Cell, ...]:
         _number(calls.calls, exact=calls.exact),
         styled(_number(calls.errors, exact=calls.exact) if calls.errors else "", "red"),
         styled(session.state.value, "red" if failed else ""),
-        format_moment(session.created_at),
-        format_duration(max(timedelta(), ended - session.created_at)),
+        format_moment(started_at(session)),
+        format_duration(duration_of(session)),
         "",
         "",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import cast
 
 from ..leases import RecorderState, recorder_state
@@ -29,7 +28,6 @@ __all__ = [
     "describe_redaction",
     "describe_server",
     "describe_state",
-    "duration_of",
     "name_of",
     "session_fields",
     "show_command",
@@ -82,12 +80,6 @@ def state_style(session: Session) -> str:
     if session.state in (SessionState.FAILED, SessionState.TIMED_OUT):
         return "red"
     return "" if session.state.is_terminal else "green"
-
-
-def duration_of(session: Session) -> timedelta:
-    """Return the time from the creation to the end, or to the last activity."""
-    end = session.last_activity if session.ended_at is None else session.ended_at
-    return max(timedelta(), end - session.created_at)
 
 
 def describe_odd_frames(session: Session) -> str:

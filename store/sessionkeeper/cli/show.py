@@ -12,6 +12,7 @@ import typer
 from ..interface.atomic_store import AtomicSessionStore
 from ..leases import recorder_state
 from ..recording.analysis import CallTally, tally
+from ..recording.analysis.times import duration_of, started_at
 from ..values.errors import short_id
 from ..values.frozen import thaw
 from ..values.lease import lease_of
@@ -32,7 +33,6 @@ from .session_text import (
     describe_redaction,
     describe_server,
     describe_state,
-    duration_of,
     name_of,
     session_fields,
     state_style,
@@ -188,7 +188,7 @@ def _header(session: Session, counted: CallTally) -> Iterator[tuple[str, str, st
         sign = f"last sign {lease.seen:%Y-%m-%d %H:%M:%S}"
         yield "recorder", f"{recorder}: process {lease.pid} on {lease.host}, {sign}", ""
     taken = format_duration(duration_of(session))
-    yield "started", f"{session.created_at:%Y-%m-%d %H:%M:%S} UTC, for {taken}", ""
+    yield "started", f"{started_at(session):%Y-%m-%d %H:%M:%S} UTC, for {taken}", ""
     errors = f", {format_counted(counted.errors, 'error')}" if counted.errors else ""
     more = "" if counted.exact else " in the part that was counted"
     yield "calls", f"{counted.calls:,}{errors}{more}", "red" if errors else ""

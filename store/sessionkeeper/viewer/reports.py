@@ -9,6 +9,7 @@ import msgspec
 from ..recording.analysis.measuring import context_cost
 from ..recording.analysis.problems import problems
 from ..recording.analysis.runs import runs
+from ..recording.analysis.times import started_at
 from .session_row import millis
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _run_fields(run: Run, visited: Sequence[Session]) -> dict[str, object]:
                 "key": each.incarnation,
                 "state": each.state.value,
                 "live": not each.state.is_terminal,
-                "created": millis(each.created_at),
+                "created": millis(started_at(each)),
                 "until": millis(each.ended_at or each.last_activity),
             }
             for each in visited

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from ..leases import recorder_state
 from ..recording.analysis.parties import client_name, client_version, server_name
+from ..recording.analysis.times import started_at
 from ..values.errors import short_id
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def session_row(session: Session, tally: CallTally | None) -> dict[str, object]:
         "live": not session.state.is_terminal,
         "tags": sorted(session.tags),
         "redacted": _redacted(metadata.get(_REDACTION)),
-        "created": millis(session.created_at),
+        "created": millis(started_at(session)),
         "activity": millis(session.last_activity),
         "ended": None if session.ended_at is None else millis(session.ended_at),
         "frames": session.frame_count,

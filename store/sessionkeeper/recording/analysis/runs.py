@@ -15,6 +15,7 @@ import msgspec
 from ...values.states import SessionState
 from .every_session import every_session
 from .parties import client_name, client_process, client_version, server_name
+from .times import duration_of, started_at
 
 if TYPE_CHECKING:
     from ...interface.atomic_store import AtomicSessionStore
@@ -111,8 +112,8 @@ def _visit(session: Session) -> _Visit:
         session.id,
         server_name(session),
         session.state,
-        session.created_at,
-        max(session.created_at, session.ended_at or session.last_activity),
+        started_at(session),
+        started_at(session) + duration_of(session),
     )
 
 

@@ -34,6 +34,7 @@ from ..analysis.parties import (
     server_version,
 )
 from ..analysis.runs import Run, runs
+from ..analysis.times import started_at
 from ..analysis.walking import walk
 from .span_identity import call_context, digest, read_context, run_context, session_context
 
@@ -242,7 +243,7 @@ def _address(session: Session) -> _Attributes:
 def _session_span(session: Session, root: SpanContext) -> ReadableSpan:
     failed = session.state is SessionState.FAILED
     server = server_name(session)
-    start = _nanoseconds(session.created_at)
+    start = _nanoseconds(started_at(session))
     attributes = _session_attributes(session)
     if failed:
         attributes["error.type"] = "session_failed"
