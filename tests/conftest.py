@@ -76,6 +76,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # still to be started with them: pytest-cov would measure nothing in those.
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", 0):
         os.environ.pop("PYTEST_ADDOPTS", None)
+    # pytest-xdist sets the width of its own terminal for each worker. Tests say what they want.
+    os.environ.pop("COLUMNS", None)
     if config.getoption("--loop") == "uvloop" and not config.getoption("timeout_method"):
         config.option.timeout_method = "thread"
 
