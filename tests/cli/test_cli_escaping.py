@@ -152,6 +152,8 @@ def _all(command: str) -> list[list[str]]:
         "calls": lambda store: [[store, ID], [store, "--slow", HOSTILE], [store, HOSTILE]],
         "show": lambda store: [[store, ID], [store, ID, "1"], [store, ID, "2"], [store, HOSTILE]],
         "tail": lambda store: [[store, ID], [store, HOSTILE]],
+        # With a session that exists, it would serve it.
+        "view": lambda store: [[store, HOSTILE], [store, "--port", HOSTILE]],
         "export": lambda store: [[store], [store, HOSTILE], [store, "-o", FOR_A_FILE]],
         "import": lambda store: [[store, "neither"], [store, FOR_A_FILE]],
         "purge": lambda store: [[store, "--older-than", "1d"], [store, "--older-than", HOSTILE]],
