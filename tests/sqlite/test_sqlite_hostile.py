@@ -94,6 +94,17 @@ CALLS: dict[str, list[Call]] = {
         lambda store, text: store.trim_frames(text, up_to=1),
         lambda store, text: store.trim_frames("a", up_to=text),
     ],
+    "search_frames": [
+        lambda store, text: store.search_frames(text, containing=[b"a"]),
+        lambda store, text: store.search_frames("a", containing=text),
+        lambda store, text: store.search_frames("a", containing=[text]),
+        lambda store, text: store.search_frames(
+            "a", containing=[text.encode(errors="surrogatepass")[:1024] or b"x"]
+        ),
+        lambda store, text: store.search_frames("a", containing=[b"a"], after=text),
+        lambda store, text: store.search_frames("a", containing=[b"a"], limit=text),
+        lambda store, text: store.search_frames("a", containing=[b"a"], incarnation=text),
+    ],
     "remove_frames": [
         lambda store, text: store.remove_frames(text, [1]),
         lambda store, text: store.remove_frames("a", text),

@@ -55,6 +55,7 @@ ON_ONE: dict[str, Call] = {
     "add_frames": lambda s, _: s.add_frames("a", [note(7)] * 2, change=tagged),
     "get_frames": lambda s, _: s.get_frames("a"),
     "read_frames": lambda s, _: s.read_frames("a", after=1),
+    "search_frames": lambda s, _: s.search_frames("a", containing=[b"note"], after=1),
     "count_frames": lambda s, _: s.count_frames("a"),
     "delete_frames": lambda s, _: s.delete_frames("a"),
     "trim_frames": lambda s, _: s.trim_frames("a", up_to=2),

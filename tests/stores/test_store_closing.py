@@ -214,7 +214,7 @@ def test_the_repr_of_a_command_hides_its_fields() -> None:
     from sessionkeeper import operations as commands
 
     classes = [getattr(commands, name) for name in commands.__all__]
-    assert len(classes) == 29
+    assert len(classes) == 30
     assert all(issubclass(each, Command) for each in classes)
     assert repr(commands.GetSession("secret-id")) == "<GetSession>"
 

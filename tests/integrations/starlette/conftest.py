@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -21,6 +21,14 @@ import uvicorn
 Serve = Callable[[Any], Awaitable[httpx.AsyncClient]]
 
 
+class _Server(uvicorn.Server):
+    """Leaves the signals to the tests: it would give the loop's handler back after the loop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 @asynccontextmanager
 async def served(app: Any) -> AsyncIterator[httpx.AsyncClient]:
     """Serve an application on this loop, and give a client of it."""
@@ -29,7 +37,7 @@ async def served(app: Any) -> AsyncIterator[httpx.AsyncClient]:
         config = uvicorn.Config(
             app, lifespan="on", log_level="error", ws="none", timeout_graceful_shutdown=5
         )
-        server = uvicorn.Server(config)
+        server = _Server(config)
         serving = asyncio.create_task(server.serve([listening]))
         try:
             while not server.started:

@@ -98,6 +98,7 @@ CALLS: dict[str, Call] = {
         "a", [note(7), note(8), note(9)], expected_last_seq=3, change=partial(tag, "x")
     ),
     "read_frames": lambda store: store.read_frames("a", after=1),
+    "search_frames": lambda store: store.search_frames("a", containing=[b"note"], after=1),
     "trim_frames": lambda store: store.trim_frames("a", up_to=2),
     "remove_frames": lambda store: store.remove_frames("a", [1, 3]),
     "find_sessions": lambda store: store.find_sessions(SessionQuery()),
