@@ -212,6 +212,8 @@ async def test_every_call_of_the_file_system_fails(
     tmp_path: Path, faulty: Faulty, kind: str, lasting: bool, every: int
 ) -> None:
     """Once, or from then on; what was said of each step is true, then and when it is reopened."""
+    if kind == "locked":
+        every = 1  # only the few calls between two transactions let somebody else have the lock
     trial = Trial(tmp_path, faulty, every)
     assert await trial.strikes(kind, lasting=lasting) > 3
     assert trial.told <= ANSWERS[kind]
