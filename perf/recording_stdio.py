@@ -86,7 +86,7 @@ class Client:
             rest = rest[os.write(self._sends, rest) :]
 
     def read_lines(self, count: int) -> None:
-        """Read until the end of so many lines."""
+        """Read this many lines."""
         while count > 0:
             chunk = os.read(self._reads, 1 << 20)
             if not chunk:

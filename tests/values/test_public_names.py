@@ -50,6 +50,7 @@ INTERNAL_NAMES = {
         "RpcHead",
         "encode_message",
         "drop_all_but",
+        "is_mostly_arrays",
         "is_plain_message",
         "make_context",
         "nests_deeper",

@@ -49,7 +49,7 @@ _SHOWN = 100
 _SLOW = "1s"
 """A call that takes longer is counted as slow, unless --slow says something else."""
 _MOST_SORTED = 65_536
-"""Calls that are put in order. One that took longer than so many others comes behind them."""
+"""Number of calls that are put in order at a time. One that was overtaken by more comes late."""
 _NARROW = 60
 """Cells below which a call is only its name, or its method if it has no name."""
 _COLUMNS = (
@@ -96,7 +96,7 @@ def calls(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=0, help=f"Show so many of the newest ({_SHOWN}; all with --json); 0 for all."
+            min=0, help=f"Number of newest calls to show ({_SHOWN}; all with --json); 0 for all."
         ),
     ] = None,
     as_json: AsJson = False,

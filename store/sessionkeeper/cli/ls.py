@@ -81,7 +81,7 @@ def ls(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=0, help=f"Show so many of the newest ({_SHOWN}; all with --json); 0 for all."
+            min=0, help=f"Number of newest sessions to show ({_SHOWN}; all with --json); 0 for all."
         ),
     ] = None,
     newest: Annotated[

@@ -44,7 +44,7 @@ def problems(
         list[ProblemKind] | None, typer.Option(help="Only this kind; may be repeated.")
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=0, help="Show so many groups of problems; 0 for all.")
+        int, typer.Option(min=0, help="Number of groups of problems to show; 0 for all.")
     ] = _SHOWN,
     as_json: AsJson = False,
 ) -> int:

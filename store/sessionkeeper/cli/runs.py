@@ -41,7 +41,7 @@ def runs(
         bool, typer.Option("--sessions", help="Below each run, show its sessions.")
     ] = False,
     limit: Annotated[
-        int, typer.Option(min=0, help="Show so many of the newest runs; 0 for all.")
+        int, typer.Option(min=0, help="Number of newest runs to show; 0 for all.")
     ] = _SHOWN,
     as_json: AsJson = False,
 ) -> int:

@@ -13,7 +13,7 @@ from ..values.gap import Gap
 from ..values.jsonrpc import MessageKind
 from ..values.lease import LEASE_KEY, REDACTION_KEY, without_lease
 from ..values.message import MessageEnvelope
-from ..values.message_context import MessageContext
+from ..values.message_context import make_context
 from ..values.oddities import BYTES
 from ..values.states import SessionState, TransportType
 from .analysis.parties import SERVER_KEY
@@ -282,10 +282,9 @@ class SessionRecorder:
             "metadata": metadata,
         }
         if origin.oddity is not None:
-            fields = {"session_id": self.session_id, "direction": direction, **context}
             return MessageEnvelope(
                 message=message,
-                context=MessageContext.model_validate(fields),
+                context=make_context(self.session_id, direction, context),
                 media_type=origin.media_type or BYTES,
                 oddity=origin.oddity,
             )

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["drop_all_but", "outside_strings"]
+__all__ = ["drop_all_but", "is_mostly_arrays", "outside_strings"]
+
+_LARGE = 65_536
+_BYTES_AN_ARRAY = 16
+
+
+def is_mostly_arrays(message: bytes) -> bool:
+    """Tell whether a large message may hold so many arrays that it must not be decoded.
+
+    Millions of them would take seconds, most of it in the garbage collector, and a hundred times
+    the memory of the message.
+    """
+    return len(message) > _LARGE and message.count(b"[") * _BYTES_AN_ARRAY > len(message)
 
 
 def drop_all_but(kept: bytes) -> bytes:

@@ -21,6 +21,7 @@ import msgspec
 
 from .errors import InvalidMessage
 from .json_depth import MAX_DEPTH, nests_deeper
+from .json_outline import is_mostly_arrays
 from .kinds import MAX_MESSAGE_BYTES, MessageKind
 from .plain_message import is_plain_message
 
@@ -93,8 +94,6 @@ _decode_heads = msgspec.json.Decoder(list[RpcHead]).decode
 _decode_any = msgspec.json.Decoder(msgspec.Raw).decode
 # Only for valid JSON: in other text each quote may begin a string that never ends.
 _members = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"([ \t\n\r]*+:)?|[{}]', re.DOTALL)
-_LARGE = 65_536
-_BYTES_AN_ARRAY = 16
 
 
 def is_batch(message: bytes) -> bool:
@@ -182,9 +181,7 @@ def _why_unreadable(message: bytes) -> str:
 
 
 def _repeats_a_member(message: bytes) -> bool:
-    # The decoder builds each array. Millions of them would take seconds, most of it in the
-    # garbage collector, and a hundred times the message's memory.
-    if len(message) > _LARGE and message.count(b"[") * _BYTES_AN_ARRAY > len(message):
+    if is_mostly_arrays(message):
         return _repeats_a_member_beside_arrays(message)
     try:
         _strict_decode(message.decode())

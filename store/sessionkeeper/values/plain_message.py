@@ -12,13 +12,11 @@ from typing import cast
 import msgspec
 
 from .json_depth import MAX_DEPTH
-from .json_outline import drop_all_but, outside_strings
+from .json_outline import drop_all_but, is_mostly_arrays, outside_strings
 
 __all__ = ["is_plain_message"]
 
 _decode = msgspec.json.Decoder().decode
-_LARGE = 65_536
-_BYTES_AN_ARRAY = 16
 _MOST_DIGITS = 10_000
 """The time to convert a number grows with the square of its digits; Python's limit is 4,300."""
 _TOO_DEEP = -(1 << 62)
@@ -30,9 +28,7 @@ def is_plain_message(message: bytes) -> bool:
 
     It is false for some of them, and for every batch. O(bytes).
     """
-    if len(message) > _LARGE and message.count(b"[") * _BYTES_AN_ARRAY > len(message):
-        return False  # millions of arrays would be built
-    if not 0 < sys.get_int_max_str_digits() <= _MOST_DIGITS:
+    if is_mostly_arrays(message) or not 0 < sys.get_int_max_str_digits() <= _MOST_DIGITS:
         return False
     try:
         value: object = _decode(message)

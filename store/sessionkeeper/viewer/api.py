@@ -115,7 +115,7 @@ def _answered(answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
 def _live(api: _Api) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
-            return await api.live(request)  # type: ignore[return-value]
+            return await api.live(request)  # type: ignore[return-value]  # any ASGI application will do
         except SessionError as error:
             return _refused(error)
 

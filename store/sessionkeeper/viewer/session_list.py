@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["LISTED", "SessionList"]
 
 LISTED = 500
-"""The page lists so many sessions at most; `ls` lists all."""
+"""Maximum number of sessions in the list of the page; `ls` lists all."""
 _COUNTING = 0.05
 """Seconds that counting calls may take for one list."""
 

@@ -45,7 +45,7 @@ def result(number: int, size: int) -> bytes:
 
 @asynccontextmanager
 async def serving(size: int) -> AsyncIterator[int]:
-    """Answer each call with so many bytes."""
+    """Answer each call with a text of this size."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):

@@ -15,7 +15,7 @@ BYTES_PER_TOKEN = 4
 
 
 def as_tokens(size: int) -> int:
-    """Estimate the tokens of so many bytes of text."""
+    """Estimate the tokens of a text of this many bytes."""
     return size // BYTES_PER_TOKEN
 
 

@@ -37,7 +37,7 @@ _ERRORS = (CallOutcome.ERROR, CallOutcome.TOOL_ERROR)
 
 
 class TooManyFrames(Exception):
-    """So many frames are to be read that reading the whole log takes less time."""
+    """Reading the whole log takes less time than reading the frames around each error."""
 
 
 class ErrorCalls:

@@ -8,7 +8,7 @@ from collections import Counter
 __all__ = ["EXACT_UP_TO", "RELATIVE_ERROR", "Quantiles"]
 
 EXACT_UP_TO = 4_096
-"""So many numbers are kept as they are; their quantiles are exact."""
+"""Maximum number of numbers kept as they are; up to it the quantiles are exact."""
 RELATIVE_ERROR = 0.01
 """The largest error of a quantile of more numbers than that."""
 

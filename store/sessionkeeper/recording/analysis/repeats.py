@@ -14,7 +14,7 @@ from .pairing import OpenCall
 __all__ = ["IN_A_ROW", "Repeats", "Row", "digest_params"]
 
 IN_A_ROW = 3
-"""So many equal requests in a row are a problem."""
+"""Number of equal requests in a row that is a problem."""
 
 _METHODS = frozenset({"tools/call", "prompts/get", "resources/read", "completion/complete"})
 """Requests that a model or a person asks for; a client repeats others by itself."""

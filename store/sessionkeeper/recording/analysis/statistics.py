@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_NAMES", "CallStatistics", "MethodStatistics", "statistics"]
 
 MAX_NAMES = 1_000
-"""So many methods and names are counted apart, all further ones together, as "others"."""
+"""Maximum number of methods and names counted apart; all further ones are "others"."""
 
 _NAMED = frozenset({"tools/call", "prompts/get"})
 """Methods whose name is one of a list. URIs of resources have no end."""

@@ -97,7 +97,7 @@ class Pumps:
         }
 
     def finish(self, *, within: float, even_unwritten: bool) -> None:
-        """End after the server: with what its pipes hold within so many seconds.
+        """End after the server: with what its pipes hold within this many seconds.
 
         A slow client gets its messages, unless `even_unwritten`. Nobody has to read standard error.
         """
