@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -382,3 +384,20 @@ async def test_an_exit_in_a_listener_ends_the_loop_and_hangs_nobody(
     owner = inner._actor._task
     assert owner is not None
     assert isinstance(owner.exception(), SystemExit)
+
+
+def test_closing_it_again_while_its_loop_ends_leaves_no_task(
+    store: ThreadedSessionStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the last turns of a loop nothing runs a new task to its end."""
+    thread = store._thread
+
+    def close_in_each_turn() -> None:
+        thread.begin_closing(None)
+        thread.settle_here(thread.opened.result()[0], Future())
+        thread._loop.call_soon(close_in_each_turn)
+
+    thread._loop.call_soon_threadsafe(close_in_each_turn)
+    store.close()
+    gc.collect()
+    assert [record.message for record in caplog.records] == []

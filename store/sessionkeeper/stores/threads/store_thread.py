@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from threading import Lock, Thread, get_ident
 from typing import Any
 from weakref import WeakSet
@@ -140,9 +141,7 @@ class StoreThread:
             if self._main is not None:
                 self._main.cancel()
         elif self.opened.exception() is None:
-            task = self._loop.create_task(self.close_here(timeout))
-            self._helpers.add(task)
-            task.add_done_callback(self._helpers.discard)
+            self._help(partial(self.close_here, timeout))
 
     async def close_here(self, timeout: float | None) -> None:
         """Close the store, and let the thread end, which does not wait for the caller."""
@@ -153,10 +152,17 @@ class StoreThread:
 
     def settle_here(self, store: OwnerBackedStore, settled: Future[None]) -> None:
         """Begin to wait until all commands so far have ended; then settle the future."""
-        task = self._loop.create_task(store.settle())
+        if task := self._help(store.settle):
+            task.add_done_callback(lambda _: settled.set_result(None))
+
+    def _help(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None] | None:
+        """Start a task beside the main one, unless that has ended, and the store with it."""
+        if self._main is None or self._main.done():
+            return None  # the loop is in its last turns: nothing would run the task or cancel it
+        task = self._loop.create_task(work())
         self._helpers.add(task)
         task.add_done_callback(self._helpers.discard)
-        task.add_done_callback(lambda _: settled.set_result(None))
+        return task
 
 
 _running: WeakSet[StoreThread] | None = None
