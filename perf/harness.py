@@ -5,19 +5,14 @@ Machines are shared and noisy; a ratio of neighbours survives that, an absolute 
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from statistics import median
-from typing import TypeAlias
+
+from sessionlab.bench.side_by_side import Operation, Ratio, measure_ratio, throughput
+from sessionlab.bench.side_by_side.by_hand import bare_hand_off
 
 __all__ = ["Number", "Operation", "Ratio", "bare_hand_off", "compare", "options", "throughput"]
-
-Operation: TypeAlias = Callable[[int], Awaitable[object]]
-"""Do one thing as caller number i."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,36 +23,6 @@ class Number:
     target: str
     measured: str
     reached: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """Ours over theirs, in operations a second."""
-
-    ours: float
-    theirs: float
-    ratio: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return (
-            f"{self.ratio:6.2f}  ({self.low:.2f} to {self.high:.2f};"
-            f" {self.ours:,.0f}/s against {self.theirs:,.0f}/s)"
-        )
-
-
-async def throughput(operation: Operation, callers: int, total: int) -> float:
-    """Return operations a second of so many callers, each one call after the other."""
-    each = max(1, total // callers)
-
-    async def caller(number: int) -> None:
-        for _ in range(each):
-            await operation(number)
-
-    begun = time.perf_counter()
-    await asyncio.gather(*(caller(number) for number in range(callers)))
-    return each * callers / (time.perf_counter() - begun)
 
 
 async def compare(
@@ -79,43 +44,7 @@ async def compare(
         gc.collect()
         pairs.append((first, await throughput(theirs, callers, total)))
     pairs = pairs[1:]
-    ratios = [a / b for a, b in pairs]
-    return Ratio(
-        ours=median(a for a, _ in pairs),
-        theirs=median(b for _, b in pairs),
-        ratio=median(ratios),
-        low=min(ratios),
-        high=max(ratios),
-    )
-
-
-def bare_hand_off() -> Operation:
-    """The least a round trip to another task can cost: a list of futures it resolves."""
-    loop = asyncio.get_running_loop()
-    waiting: list[asyncio.Future[None]] = []
-    wake: asyncio.Future[None] | None = None
-
-    async def resolver() -> None:
-        nonlocal wake, waiting
-        while True:
-            wake = loop.create_future()
-            await wake
-            wake = None
-            taken, waiting = waiting, []
-            for future in taken:
-                future.set_result(None)
-
-    task = loop.create_task(resolver())
-
-    async def hand_off(_: int) -> None:
-        assert not task.done()
-        future = loop.create_future()
-        waiting.append(future)
-        if wake is not None and not wake.done():
-            wake.set_result(None)
-        await future
-
-    return hand_off
+    return measure_ratio([ours for ours, _ in pairs], [theirs for _, theirs in pairs])
 
 
 def options(about: str | None, **flags: str) -> ArgumentParser:

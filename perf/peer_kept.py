@@ -12,9 +12,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from peer_ours import OursInMemory, OursInSqlite
 from sessionlab.bench.peers import PeerNotInstalled, PeerStorage, find_peer, peer_names
 from sessionlab.bench.subject import Subject, Work
+from sessionlab.bench.targets import make_subject, parse_target
 
 __all__ = ["print_kept"]
 
@@ -41,13 +41,13 @@ async def race(operation: Callable[[], Coroutine[Any, Any, None]]) -> tuple[int,
     return errors, ASKED / (time.perf_counter() - begun)
 
 
-async def kept_by(subject: Subject) -> list[str]:
+async def kept_by(name: str, subject: Subject) -> list[str]:
     """Race on a subject and ask it what it holds; the cells of its line."""
     await subject.open()
     try:
         if Work.CREATE in subject.offers:
             await subject.create(KEY)
-        cells = [subject.name]
+        cells = [name]
         if Work.APPEND in subject.offers:
             errors, rate = await race(lambda: subject.append(KEY, PAYLOAD))
             stored = (await subject.count_stored(KEY)).appended
@@ -82,9 +82,9 @@ async def print_kept(redis_url: str | None) -> None:
     line = "{:22} {:>9} {:>7} {:>5} {:>11}  {:>8} {:>7} {:>5} {:>11}"
     print(line.format(*head))
     with tempfile.TemporaryDirectory(prefix="peers-") as place:
-        ours: list[Subject] = [OursInMemory(), OursInSqlite(Path(place) / "ours.db")]
-        for subject in ours:
-            print(line.format(*await kept_by(subject)), flush=True)
+        for name in ("memory", "sqlite"):
+            ours = make_subject(parse_target(name), Path(place))
+            print(line.format(*await kept_by(name, ours)), flush=True)
         for name in peer_names():
             if find_peer(name).place is PeerStorage.REDIS and redis_url is None:
                 print(f"{name:22} needs --redis URL")
@@ -94,4 +94,4 @@ async def print_kept(redis_url: str | None) -> None:
             except PeerNotInstalled as error:
                 print(f"{name:22} {error}")
                 continue
-            print(line.format(*await kept_by(made)), flush=True)
+            print(line.format(*await kept_by(name, made)), flush=True)

@@ -11,29 +11,31 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from statistics import median
-from typing import Any
 
 import uvloop
 from harness import Number, Ratio, options
 from peer_kept import print_kept
-from peer_ours import OursInMemory
-from peer_sides import (
+from sessionlab.bench.peers import PeerNotInstalled
+from sessionlab.bench.side_by_side.measures import (
+    Measure,
     adding,
+    adding_batches,
+    adding_deep,
     appending,
-    ask,
-    batches,
-    deepening,
+    asking,
+    asking_pykka,
     getting,
     locked_lists,
     putting,
-    pykka_ask,
     set_and_get,
     setting,
 )
-from sessionlab.bench.peers import PeerNotInstalled, find_peer
+from sessionlab.bench.targets import make_subject, parse_target
 
 ROUNDS = 5
+CALLS = 12_800
 LOGS = ("langgraph", "google-adk", "fastmcp")
 CACHES = ("cashews", "aiocache", "py-key-value")
 PACKAGES = (
@@ -55,14 +57,19 @@ PACKAGES = (
 Side = Callable[[], Awaitable[float]]
 
 
-def fresh(measure: Callable[[Any], Awaitable[float]], name: str | None = None) -> Side:
+def fresh(measure: Measure, name: str = "memory", calls: int = CALLS) -> Side:
     """Measure a fresh peer, or a fresh store of ours."""
-    return lambda: measure(OursInMemory() if name is None else find_peer(name).make())
+    return lambda: measure(make_subject(parse_target(name), Path()), calls)
 
 
-def caches(measure: Callable[[Any], Awaitable[float]]) -> dict[str, Side]:
+def by_hand(measure: Measure, calls: int = CALLS) -> Side:
+    """Measure what needs no subject."""
+    return lambda: measure(None, calls)
+
+
+def caches(measure: Measure, calls: int = CALLS) -> dict[str, Side]:
     """Measure each cache in memory, as it comes."""
-    return {name: fresh(measure, name) for name in CACHES}
+    return {name: fresh(measure, name, calls) for name in CACHES}
 
 
 async def in_turn(sides: list[Side]) -> list[list[float]]:
@@ -98,20 +105,25 @@ async def measured(*, quiet: bool) -> list[Number]:
         (
             "add_frame, 1,600 a session",
             0,
-            fresh(deepening),
-            {name: fresh(deepening, name) for name in ("langgraph", "google-adk")},
+            fresh(adding_deep),
+            {name: fresh(adding_deep, name) for name in ("langgraph", "google-adk")},
         ),
         ("from bytes", 0, fresh(appending), {name: fresh(appending, name) for name in LOGS}),
         *(
-            (what, minimum, fresh(measure), caches(measure))
-            for what, minimum, measure in (
-                ("set and get", 1.8, set_and_get),
-                ("get", 0, getting),
-                ("set", 0, setting),
+            (what, minimum, fresh(measure, calls=calls), caches(measure, calls))
+            for what, minimum, measure, calls in (
+                ("set and get", 1.8, set_and_get, CALLS // 2),
+                ("get", 0, getting, CALLS),
+                ("set", 0, setting, CALLS),
             )
         ),
-        ("add_frames of 64", 0.8, batches, {"a dict of lists behind a lock": locked_lists}),
-        ("ask", 0, ask, {"pykka": pykka_ask}),
+        (
+            "add_frames of 64",
+            0.8,
+            fresh(adding_batches, calls=4 * CALLS),
+            {"a dict of lists behind a lock": by_hand(locked_lists, 4 * CALLS)},
+        ),
+        ("ask", 0, by_hand(asking), {"pykka": fresh(asking_pykka, "pykka")}),
     ]
     numbers: list[Number] = []
     for what, minimum, ours, theirs in rows:

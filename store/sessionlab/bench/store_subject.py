@@ -12,7 +12,8 @@ from sessionkeeper.values.message import MessageEnvelope
 from sessionkeeper.values.session import Session
 
 from .load import MAX_STORED_BYTES
-from .subject import StoredContent, Subject, Work
+from .peers.log_peer import LogPeer
+from .subject import StoredContent, Work
 
 __all__ = ["LIMITS", "StoreSubject"]
 
@@ -28,7 +29,7 @@ LIMITS = StoreLimits(
 _PAGE = 1_000
 
 
-class StoreSubject(Subject):
+class StoreSubject(LogPeer[MessageEnvelope]):
     """An `AtomicSessionStore`: every work is one atomic operation."""
 
     name: ClassVar[str] = "store"
@@ -80,11 +81,14 @@ class StoreSubject(Subject):
 
         await self.store.modify_session(key, replaced)
 
-    async def append(self, key: str, payload: bytes) -> None:
-        await self.store.add_frame(_envelope(key, payload))
+    def message(self, key: str, payload: bytes) -> MessageEnvelope:
+        return MessageEnvelope.of(key, payload, direction="client-to-server")
+
+    async def add(self, key: str, message: MessageEnvelope) -> None:
+        await self.store.add_frame(message)
 
     async def append_many(self, key: str, payloads: Sequence[bytes]) -> None:
-        await self.store.add_frames(key, [_envelope(key, payload) for payload in payloads])
+        await self.store.add_frames(key, [self.message(key, payload) for payload in payloads])
 
     async def read(self, key: str, limit: int) -> int:
         return len(await self.store.read_frames(key, limit=limit, newest=True))
@@ -109,10 +113,6 @@ class StoreSubject(Subject):
             counted += len(frames)
             after = frames[-1].seq
         return StoredContent(counted, _counter(await self.store.get_session(key)))
-
-
-def _envelope(key: str, payload: bytes) -> MessageEnvelope:
-    return MessageEnvelope.of(key, payload, direction="client-to-server")
 
 
 def _counter(session: Session) -> int:
