@@ -36,6 +36,7 @@ __all__ = [
     "RpcHead",
     "encode_message",
     "is_batch",
+    "judge_message",
     "read_heads",
     "validate_message",
 ]
@@ -121,8 +122,15 @@ def validate_message(message: bytes) -> None:
     """
     if len(message) > MAX_MESSAGE_BYTES:
         raise InvalidMessage(f"larger than {MAX_MESSAGE_BYTES} bytes")
-    if is_plain_message(message):
-        return
+    if not is_plain_message(message):
+        judge_message(message)
+
+
+def judge_message(message: bytes) -> None:
+    """Check carefully what is not too large, and what `is_plain_message` did not recognize.
+
+    Raises `InvalidMessage`.
+    """
     if nests_deeper(message, MAX_DEPTH):
         raise InvalidMessage(TOO_DEEP)
     try:

@@ -50,6 +50,7 @@ class MessageContext(Value):
     """The stream of the session's log that the message belongs to: 1 to 255 bytes of UTF-8."""
 
 
+_make = MessageContext.maker()
 _DIRECTIONS: dict[str, Direction] = {each.value: each for each in Direction}
 _DELIVERIES = (StdioDelivery, HttpDelivery, SseDelivery)
 
@@ -58,53 +59,36 @@ def make_context(
     session_id: str, direction: Direction | str, more: Mapping[str, object]
 ) -> MessageContext:
     """Make a context; `more` are its other fields. Raises `ValueError`."""
-    fields = _plain_fields(session_id, direction, more)
-    if fields is not None:
-        return MessageContext.trusted(fields)
+    known = _DIRECTIONS.get(direction) if type(direction) is str else direction
+    # Parts that need no conversion: a fifth of the time that pydantic takes.
+    if type(known) is Direction and type(session_id) is str and is_session_id(session_id):
+        fields = {
+            "session_id": session_id,
+            "direction": known,
+            "timestamp": None if "timestamp" in more else datetime.now(UTC),
+            "delivery": None,
+            "protocol_version": None,
+            "metadata": _NO_METADATA,
+            "stream": None,
+        }
+        if not more:
+            return _make(fields)
+        if all(map(_is_plain, more, more.values())):
+            return _make(fields | {**more})
     return MessageContext.model_validate(
         {"session_id": session_id, "direction": direction} | {**more}
     )
 
 
-def _plain_fields(
-    session_id: object, direction: object, more: Mapping[str, object]
-) -> dict[str, object] | None:
-    """Return all fields of a context whose parts need no conversion; else None, as when one is bad.
-
-    It takes a fifth of the time that pydantic takes.
-    """
-    if type(session_id) is not str or not is_session_id(session_id):
-        return None
-    if type(direction) is str:
-        direction = _DIRECTIONS.get(direction)
-    if type(direction) is not Direction:
-        return None
-    fields: dict[str, object] = {
-        "session_id": session_id,
-        "direction": direction,
-        "timestamp": None,
-        "delivery": None,
-        "protocol_version": None,
-        "metadata": _NO_METADATA,
-        "stream": None,
-    }
-    for name, value in more.items():
-        if not _is_plain(name, value):
-            return None
-        fields[name] = value
-    if fields["timestamp"] is None:
-        fields["timestamp"] = datetime.now(UTC)
-    return fields
-
-
 def _is_plain(name: str, value: object) -> bool:
+    """Tell whether this is a field besides the first two, with a value that needs no conversion."""
     match name:
         case "timestamp":
             return type(value) is datetime and value.tzinfo is UTC
         case "delivery":
             return value is None or type(value) in _DELIVERIES
         case "metadata":
-            return type(value) is FrozenDict and not value
+            return type(value) is FrozenDict and all(type(each) is str for each in value.values())
         case "stream":
             return value is None or (
                 type(value) is str and value.isascii() and 0 < len(value) < 256

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .errors import InvalidMessage
-from .jsonrpc import MAX_MESSAGE_BYTES, NOT_JSON, validate_message
+from .jsonrpc import MAX_MESSAGE_BYTES, NOT_JSON, judge_message
+from .plain_message import is_plain_message
 
 __all__ = ["BYTES", "GAP", "JSON", "OWN_MEDIA_TYPES", "REMOVED", "as_text", "classify"]
 
@@ -27,8 +28,10 @@ def classify(message: bytes) -> tuple[str, str | None]:
     """
     if len(message) > MAX_MESSAGE_BYTES:
         raise InvalidMessage(f"larger than {MAX_MESSAGE_BYTES} bytes")
+    if is_plain_message(message):
+        return JSON, None
     try:
-        validate_message(message)
+        judge_message(message)
     except InvalidMessage as invalid:
         if as_text(message) is None:
             return BYTES, invalid.reason

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -16,11 +16,27 @@ from .json_outline import drop_all_but, is_mostly_arrays, outside_strings
 
 __all__ = ["is_plain_message"]
 
-_decode = msgspec.json.Decoder().decode
 _MOST_DIGITS = 10_000
 """The time to convert a number grows with the square of its digits; Python's limit is 4,300."""
 _TOO_DEEP = -(1 << 62)
+_UNSET = msgspec.UNSET
 _all_but_colons = drop_all_but(b":")
+
+_Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class _PlainMessage(msgspec.Struct, gc=False):
+    """The members that nearly every message has; the decoder checks them as it reads them."""
+
+    jsonrpc: Literal["2.0"]
+    id: _Int64 | str | msgspec.UnsetType = _UNSET
+    method: str | msgspec.UnsetType = _UNSET
+    params: Any = _UNSET
+    result: Any = _UNSET
+    error: Any = _UNSET
+
+
+_decode = msgspec.json.Decoder(_PlainMessage).decode
 
 
 def is_plain_message(message: bytes) -> bool:
@@ -31,38 +47,29 @@ def is_plain_message(message: bytes) -> bool:
     if is_mostly_arrays(message) or not 0 < sys.get_int_max_str_digits() <= _MOST_DIGITS:
         return False
     try:
-        value: object = _decode(message)
+        found = _decode(message)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return False
-    if type(value) is not dict:
+    if found.method is not _UNSET:
+        members = 2 if found.id is _UNSET else 3
+        content = found.params
+    elif found.id is not _UNSET:
+        members = 2
+        content = found.error if found.result is _UNSET else found.result
+        if content is _UNSET:
+            return False
+    else:
         return False
-    fields = cast("dict[str, object]", value)
-    return _has_plain_head(fields) and _repeats_no_name(message, fields)
-
-
-def _has_plain_head(fields: dict[str, object]) -> bool:
-    if fields.get("jsonrpc") != "2.0":
-        return False
-    is_request = "method" in fields
-    if is_request and type(fields["method"]) is not str:
-        return False
-    if ("result" in fields) + ("error" in fields) != (not is_request):
-        return False
-    if "id" not in fields:
-        return is_request
-    number = fields["id"]
-    if type(number) is int:
-        return -(2**63) <= number < 2**64
-    return type(number) is str
-
-
-def _repeats_no_name(message: bytes, fields: dict[str, object]) -> bool:
-    # Objects keep one member of each name, and every member has a colon outside of strings. If
-    # there are as many colons as members were kept, no name was used twice.
-    members = _count_members(fields, 1)
-    if members == message.count(b":"):
-        return True
-    return members == len(outside_strings(message, _all_but_colons))
+    if content is not _UNSET:
+        members += 1
+        if type(content) is dict or type(content) is list:
+            members += _count_members(cast("dict[str, object] | list[object]", content), 2)
+    # Every member of the text has a colon outside of strings, and an object keeps one member of
+    # each name. If there are as many colons as members were counted, then no name is used twice,
+    # and there is no member besides those that belong to such a message.
+    return members == message.count(b":") or members == len(
+        outside_strings(message, _all_but_colons)
+    )
 
 
 def _count_members(value: dict[str, object] | list[object], depth: int) -> int:

@@ -79,6 +79,24 @@ class Value(BaseModel):
         _set_private(value, None)
         return value
 
+    @classmethod
+    def maker(cls) -> Callable[[dict[str, Any]], Self]:
+        """Return a function that does what `trusted` does in two thirds of the time.
+
+        Pydantic's metaclass makes each look at an attribute of a class slow.
+        """
+        every_field = cls._every_field
+
+        def make(fields: dict[str, Any], /) -> Any:
+            value = _new(cls)
+            _set_fields(value, fields)
+            _set_fields_set(value, every_field)
+            _set_extra(value, None)
+            _set_private(value, None)
+            return value
+
+        return make
+
     @property
     def model_fields_set(self) -> set[str]:
         """The fields given when it was made; a copy."""
