@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
+from asyncio import _get_running_loop  # pyright: ignore[reportPrivateUsage]  # None if there is none
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -31,7 +33,7 @@ from .fork import forget_on_fork
 from .loops import LoopPort
 from .mailbox import Mailbox
 from .observer import Observer, run_observed
-from .runner import Runner
+from .runner import DONE, Runner
 from .statistics import ActorState, ActorStatistics
 from .tasks import start
 from .threads import ThreadPort
@@ -42,6 +44,10 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 logger = logging.getLogger("soleowner")
+
+# Before 3.12 to ask for the running loop asks the kernel for the pid, a tenth of a round trip. If
+# our loop runs, and on this thread, then it is the running one.
+_LOOKUP_IS_CHEAP = sys.version_info >= (3, 12)
 
 
 class Actor(Generic[S]):
@@ -124,20 +130,23 @@ class Actor(Generic[S]):
         """
         if self._refusal is not None:
             raise self._refusal()
-        # Not `get_running_loop`: on 3.11 it asks the kernel for the pid, a fifth of a round trip.
-        # Our loop runs, and on this thread: then it is the running one.
-        if get_ident() != self._thread or not self._is_running() or self._runner.applying:
+        if (
+            _get_running_loop() is not self._loop
+            if _LOOKUP_IS_CHEAP
+            else get_ident() != self._thread or not self._is_running()
+        ) or self._runner.applying:
             raise self._misuse()
         reply: asyncio.Future[R] = self._create_future()
-        self._mailbox.put((command, reply))
+        envelope = command, reply
+        if not self._mailbox.offer(envelope):
+            self._mailbox.line_up(envelope)
         return reply
 
     def ask_nowait(self, command: Command[S, R], /) -> asyncio.Future[R]:
         """Queue a command like `ask`, but raise `MailboxFull` if `ask` would have to wait."""
         if self._refusal is not None:
             raise self._refusal()
-        if get_ident() != self._thread or not self._is_running() or self._runner.applying:
-            raise self._misuse()
+        self._check_here()
         reply: asyncio.Future[R] = self._create_future()
         if not self._mailbox.offer((command, reply)):
             self._refused += 1
@@ -235,8 +244,7 @@ class Actor(Generic[S]):
             raise self._refusal()
         if self._task is None or self._task.done():
             return []
-        if get_ident() != self._thread or not self._is_running() or self._runner.applying:
-            raise self._misuse()
+        self._check_here()
         fence: asyncio.Future[None] = self._create_future()
         if self._refusal is None:
             # A fence whose caller left may never be taken: the mailbox drops it from its line.
@@ -255,8 +263,7 @@ class Actor(Generic[S]):
             if self._state is ActorState.FORKED:
                 raise self._forked()
             return set()
-        if get_ident() != self._thread or not self._is_running() or self._runner.applying:
-            raise self._misuse()
+        self._check_here()
         if self._state is ActorState.OPEN:
             self._state, self._refusal = ActorState.CLOSING, self._closed
             self._mailbox.close()
@@ -304,7 +311,9 @@ class Actor(Generic[S]):
                 self._largest = size
             observer = self._observer
             if observer is None:
-                await self._runner.run(batch)
+                running = self._runner.run(batch)
+                if running is not DONE:  # a caller alone should not pay for a coroutine
+                    await running
             else:
                 waited = self._mailbox.waited
                 kept = await run_observed(self._runner, batch, observer, waited=waited)
@@ -328,6 +337,11 @@ class Actor(Generic[S]):
             fail(reply, refusal())
         self._current = []
         self._fences.clear()
+
+    def _check_here(self) -> None:
+        """Raise the error for a call from elsewhere, or from inside a command."""
+        if get_ident() != self._thread or not self._is_running() or self._runner.applying:
+            raise self._misuse()
 
     def _misuse(self) -> Exception:
         here = get_ident()

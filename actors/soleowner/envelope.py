@@ -1,7 +1,8 @@
-"""A queued command with its reply, and the one place where replies are settled.
+"""A queued command with its reply, and the place where replies are settled.
 
-Nothing else sets a result or an exception: a caller may have been cancelled at any moment, and
-`set_result` on a cancelled future would end the owner (websockets#634, aiosqlite#80).
+Nothing else sets a result or an exception, but for `LoopRunner`, which saves the call: a caller may
+have been cancelled at any moment, and `set_result` on a cancelled future would end the owner
+(websockets#634, aiosqlite#80).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The bounded queue of one owner, whose entries are batches.
+"""The bounded queue of one owner, which takes it in batches.
 
-The first command of a turn puts a new batch on the queue, later ones join it until the owner
+The first command of a turn begins a batch and wakes the owner, later ones join it until the owner
 takes it: 64 callers cost one wake-up, one commit, one round trip. Callers who find no room stand
 in line *with their envelope*, and the mailbox itself moves them up; nobody is woken to try
 again, so no wake-up can be lost when a caller is cancelled (cpython#90155, #112202).
@@ -13,27 +13,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from .envelope import Batch, Envelope
+from .envelope import Batch, Envelope, succeed
 
 __all__ = ["Mailbox"]
 
 S = TypeVar("S")
-T = TypeVar("T")
-
-
-class _OwnersQueue(asyncio.Queue[T]):
-    """A queue that only one task waits on, so it looks up the event loop once.
-
-    Before 3.12 the base class does so at each wait, and that asks the kernel for the pid: up to a
-    quarter of a round trip. Should asyncio call this method no longer, only that time is lost.
-    """
-
-    _owners: asyncio.AbstractEventLoop | None = None
-
-    def _get_loop(self) -> asyncio.AbstractEventLoop:
-        if self._owners is None:
-            self._owners = asyncio.get_running_loop()
-        return self._owners
 
 
 class Mailbox(Generic[S]):
@@ -48,9 +32,10 @@ class Mailbox(Generic[S]):
         "_begun",
         "_bytes",
         "_closed",
-        "_queue",
+        "_loop",
         "_sweep_at",
         "_waiting",
+        "_wake",
         "capacity",
         "capacity_bytes",
         "clock",
@@ -62,8 +47,9 @@ class Mailbox(Generic[S]):
             raise ValueError("a mailbox holds at least one command and one byte")
         self.capacity = capacity
         self.capacity_bytes = capacity_bytes
-        self._queue: asyncio.Queue[Batch[S]] = _OwnersQueue()
-        self._batch: Batch[S] | None = None  # the one on the queue that may still grow
+        self._batch: Batch[S] | None = None  # what the owner takes next, never an empty one
+        self._loop: asyncio.AbstractEventLoop | None = None  # looked up once, not at each wait
+        self._wake: asyncio.Future[None] | None = None  # what the owner waits for
         self._bytes = 0
         self._waiting: deque[Envelope[S]] = deque()
         self._sweep_at = capacity
@@ -90,20 +76,32 @@ class Mailbox(Generic[S]):
 
     def offer(self, envelope: Envelope[S]) -> bool:
         """Queue a command if there is room and nobody waits in line; return whether it did."""
+        # One function, without calls: every command comes through it.
         try:
             weight = envelope[0].weight
         except AttributeError:
             raise _not_a_command(envelope[0]) from None
-        return not self._waiting and self._admit(envelope, weight)
+        batch = self._batch
+        if batch is None:  # then nobody waits in line
+            self._batch = [envelope]
+            self._bytes = weight
+            if self.clock is not None:
+                self._begun = self.clock()
+            if self._wake is not None:
+                succeed(self._wake, None)
+            return True
+        if (
+            self._waiting
+            or len(batch) >= self.capacity
+            or self._bytes + weight > self.capacity_bytes
+        ):
+            return False
+        batch.append(envelope)
+        self._bytes += weight
+        return True
 
-    def put(self, envelope: Envelope[S]) -> None:
-        """Queue a command, or put it in line for the next place."""
-        try:
-            weight = envelope[0].weight
-        except AttributeError:
-            raise _not_a_command(envelope[0]) from None
-        if not self._waiting and self._admit(envelope, weight):
-            return
+    def line_up(self, envelope: Envelope[S]) -> None:
+        """Put a command that `offer` refused in line for the next place."""
         self._waiting.append(envelope)
         if len(self._waiting) > self._sweep_at:
             # Callers that give up leave their envelopes behind; while the owner is stuck,
@@ -111,22 +109,34 @@ class Mailbox(Generic[S]):
             self._waiting = deque(e for e in self._waiting if not e[1].done())
             self._sweep_at = max(self.capacity, 2 * len(self._waiting))
 
+    def put(self, envelope: Envelope[S]) -> None:
+        """Queue a command, or put it in line for the next place."""
+        if not self.offer(envelope):
+            self.line_up(envelope)
+
     async def take(self) -> Batch[S]:
         """Wait for the next batch; an empty one means closed and drained.
 
-        A cancelled `take` loses nothing: `Queue.get` removes an item only after its last await.
+        A cancelled `take` loses nothing: the batch is removed after the last await.
         """
         if self._batch is not None:
-            # `get` would not wait, and a long line would hold the loop until all are served.
+            # A long line would hold the loop until all are served.
             await asyncio.sleep(0)
-        batch = await self._queue.get()
+        while self._batch is None and not self._closed:
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()
+            self._wake = self._loop.create_future()
+            try:
+                await self._wake
+            finally:
+                self._wake = None
+        batch, self._batch = self._batch, None
+        if batch is None:
+            return []
         if self.clock is not None:
             self.waited = self.clock() - self._begun
-        self._batch = None
         if self._waiting:
             self._move_up()
-        if self._closed and self._batch is None:
-            self._queue.put_nowait([])
         return batch
 
     def time(self, clock: Callable[[], float] | None) -> None:
@@ -136,40 +146,22 @@ class Mailbox(Generic[S]):
 
     def close(self) -> None:
         """Let `take` end once everything is taken. The actor refuses new commands itself."""
-        if not self._closed:
-            self._closed = True
-            if self._batch is None:
-                self._queue.put_nowait([])
+        self._closed = True
+        if self._wake is not None:
+            succeed(self._wake, None)
 
     def drain(self) -> Iterator[Envelope[S]]:
         """Remove everything, those in line included, oldest first."""
-        while not self._queue.empty():
-            yield from self._queue.get_nowait()
-        self._batch = None
+        batch, self._batch = self._batch, None
+        yield from batch or ()
         while self._waiting:
             yield self._waiting.popleft()
 
-    def _admit(self, envelope: Envelope[S], weight: int) -> bool:
-        batch = self._batch
-        if batch is None:
-            self._batch = batch = [envelope]
-            self._bytes = weight
-            if self.clock is not None:
-                self._begun = self.clock()
-            self._queue.put_nowait(batch)
-            return True
-        if len(batch) >= self.capacity or self._bytes + weight > self.capacity_bytes:
-            return False
-        batch.append(envelope)
-        self._bytes += weight
-        return True
-
     def _move_up(self) -> None:
-        while self._waiting:
-            envelope = self._waiting[0]
-            if not envelope[1].done() and not self._admit(envelope, envelope[0].weight):
-                return
-            self._waiting.popleft()
+        line, self._waiting = self._waiting, deque()
+        while line and (line[0][1].done() or self.offer(line[0])):
+            line.popleft()
+        self._waiting = line
 
 
 def _not_a_command(thing: object) -> TypeError:

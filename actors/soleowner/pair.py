@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from threading import get_ident
 from typing import Any, TypeVar
 
 from .actor import Actor
@@ -96,8 +95,7 @@ class ActorPair(Actor[S]):
         """
         if self._refusal is not None:
             raise self._refusal()
-        if get_ident() != self._thread or not self._is_running() or self._runner.applying:
-            raise self._misuse()
+        self._check_here()
 
     def statistics(self) -> ActorStatistics:
         """One moment of both; counters are added up."""

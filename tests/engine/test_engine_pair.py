@@ -83,7 +83,7 @@ async def test_a_call_from_another_thread_is_refused(
     other: int,
 ) -> None:
     """Whether the number of that thread is lower or higher; a read, too."""
-    monkeypatch.setattr("soleowner.pair.get_ident", lambda: threading.get_ident() + other)
+    monkeypatch.setattr("soleowner.actor.get_ident", lambda: threading.get_ident() + other)
     with pytest.raises(WrongLoop):
         pair.ask(Look())
     with pytest.raises(WrongLoop):
