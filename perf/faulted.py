@@ -139,8 +139,8 @@ def _lanes(asked: Namespace, folder: Path, watchdog: Watchdog, make: Any) -> lis
         name, where = f"{engine} {kind}", folder / f"{engine}-{kind}"
         random = Random(f"{asked.seed} {name}")
         if kind == FILES:
-            broken = asked.broken in SQLITE_FLAWS
-            lanes.append(FileLane(name, where, random=random, broken=broken))
+            flaw = asked.broken if asked.broken in SQLITE_FLAWS else None
+            lanes.append(FileLane(name, where, random=random, flaw=flaw))
         else:
             target = KINDS[kind](engine, where, watchdog)
             grace = GRACE if asked.broken is None else SOME_GRACE

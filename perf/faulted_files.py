@@ -90,11 +90,11 @@ class _Writer:
 class FileLane:
     """Rounds on a file, as those on a server."""
 
-    def __init__(self, name: str, folder: Path, *, random: Random, broken: bool = False) -> None:
+    def __init__(self, name: str, folder: Path, *, random: Random, flaw: str | None = None) -> None:
         self.name = name
         self.findings = Findings()
         self.counters = LaneCounters()
-        self._folder, self._random, self._broken = folder, random, broken
+        self._folder, self._random, self._flaw = folder, random, flaw
         self._faults = FaultLog()
         self._records: dict[str, SessionRecord] = {}
         self._writers: list[_Writer] = []
@@ -147,7 +147,7 @@ class FileLane:
 
     def _start(self, path: Path) -> _Writer:
         self._started += 1
-        words = (str(path), f"w{self._started}", self._random.random(), self._broken)
+        words = (str(path), f"w{self._started}", self._random.random(), self._flaw)
         return _Writer(*self._spawner.fork(*words))
 
     async def _end(self, writers: list[_Writer]) -> None:

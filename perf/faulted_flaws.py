@@ -111,8 +111,9 @@ FLAWS: dict[str, type[RedisSessionStore]] = {
     "liar": Liar,
 }
 """Which store has it, by name: two of them are below the store."""
-SQLITE_FLAWS = ("late",)
-"""Those of a file: it is committed when the next batch begins, after the answer."""
+SQLITE_FLAWS = ("late", "stale")
+"""Those of a file: it is committed when the next batch begins, after the answer; rows of earlier
+batches are used although others wrote."""
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from typing import Any
 from faulted_checks import Findings, Operation, Outcome, SessionRecord
 from faulted_load import Caller
 from sessionkeeper import Session, SQLiteSessionStore
+from sessionkeeper.backends.sqlite.row_cache import RowCache
 from sessionkeeper.backends.sqlite.writer import SQLiteWriter
 
 __all__ = ["LOCK_TIMEOUT", "PID", "SESSIONS", "serve"]
@@ -73,12 +74,14 @@ def serve(link: socket.socket) -> None:
         link.sendall(PID.pack(child))
 
 
-def _be_writer(pipe: int, path: str, name: str, seed: float, broken: bool) -> None:
+def _be_writer(pipe: int, path: str, name: str, seed: float, flaw: str | None) -> None:
     logging.disable()  # each would say the same of its SQLite
     code = 1
     try:
-        if broken:
+        if flaw == "late":
             _answer_before_commit()
+        elif flaw == "stale":
+            setattr(RowCache, "begin", lambda cache, witness: None)  # noqa: B010 - on purpose
         with suppress(BrokenPipeError):
             asyncio.run(_write(path, name, Random(seed), Connection(pipe, readable=False).send))
         code = 0

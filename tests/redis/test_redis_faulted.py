@@ -53,6 +53,7 @@ def test_nothing_is_found_under_faults(kinds: str, capsys: pytest.CaptureFixture
         ("mute", "kills", {"hung"}),
         ("liar", "kills", {"untrue", "lost"}),
         ("late", "files", {"lost"}),
+        ("stale", "files", {"failed", "stale", "doubled", "lost"}),
     ],
 )
 def test_a_store_with_a_flaw_is_reported(

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from sessionkeeper import Session, SessionError, SQLiteSessionStore
 from sessionkeeper.backends.sqlite.reader import SQLiteReader
+from sessionkeeper.backends.sqlite.row_cache import RowCache
 from sessionlab import (
     History,
     Operation,
@@ -90,20 +91,22 @@ def keeps_its_moment(reader: SQLiteReader, commands: Sequence[Any]) -> None:
         begin(reader, commands)
 
 
-def keeps_its_rows(reader: SQLiteReader) -> None:
-    """Commit, but keep the content that was read."""
-    reader._execute("COMMIT")
-
-
 def leaves_it_open(reader: SQLiteReader) -> None:
     """Go on within the same transaction."""
-    reader._tables.forget(all=False)
+    reader._tables.committed()
+
+
+def keeps_its_rows(cache: RowCache, witness: object) -> None:
+    """Use the rows of earlier batches, whoever wrote since."""
 
 
 begin = SQLiteReader.begin
-WRONG: dict[str, dict[str, Any]] = {
-    "a reader that keeps its moment": {"begin": keeps_its_moment, "commit": leaves_it_open},
-    "a reader that keeps what it read": {"commit": keeps_its_rows},
+WRONG: dict[str, list[tuple[type[Any], str, Any]]] = {
+    "a reader that keeps its moment": [
+        (SQLiteReader, "begin", keeps_its_moment),
+        (SQLiteReader, "commit", leaves_it_open),
+    ],
+    "rows that are kept though others wrote": [(RowCache, "begin", keeps_its_rows)],
 }
 
 
@@ -112,8 +115,8 @@ async def test_the_checker_finds_what_is_wrong_with(
     file: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
     """The same clients would notice a read that misses an answered write."""
-    for name, instead in WRONG[wrong].items():
-        monkeypatch.setattr(SQLiteReader, name, instead)
+    for where, name, instead in WRONG[wrong]:
+        monkeypatch.setattr(where, name, instead)
     for n in range(
         TRIES
     ):  # a history in which nobody happened to look at the wrong moment is legal
@@ -123,33 +126,50 @@ async def test_the_checker_finds_what_is_wrong_with(
     pytest.fail("no history shows it")
 
 
+def recorded_by_processes(processes: WorkerProcesses, folder: Path, *flaw: str) -> list[Operation]:
+    """What two clients in each of three processes saw, by the machine's clock."""
+    files = [folder / f"history-{n}" for n in range(WORKERS)]
+    started = [
+        processes.start("record", path, f"w{n}", ROUNDS, *flaw) for n, path in enumerate(files)
+    ]
+    for process in started:
+        processes.hear(process, "ready")
+    for process in started:
+        processes.tell(process)
+    for process in started:
+        processes.hear(process, "done")
+    operations = [
+        msgspec.structs.replace(each, client=100 * n + each.client)
+        for n, path in enumerate(files)
+        for each in read_history(path).operations
+    ]
+    return sorted(operations, key=lambda each: each.call)
+
+
 async def test_clients_of_three_processes_are_one_history(
     file: Path, tmp_path: Path, other_processes: WorkerProcesses
 ) -> None:
     """Each process notes the machine's clock at call and return: together they are linearizable."""
-    files = [tmp_path / f"history-{n}" for n in range(WORKERS)]
     for _ in range(TRIES):
-        processes = [
-            other_processes.start("record", path, f"w{n}", ROUNDS) for n, path in enumerate(files)
-        ]
-        for process in processes:
-            other_processes.hear(process, "ready")
-        for process in processes:
-            other_processes.tell(process)
-        for process in processes:
-            other_processes.hear(process, "done")
-        operations = [
-            msgspec.structs.replace(each, client=100 * n + each.client)
-            for n, path in enumerate(files)
-            for each in read_history(path).operations
-        ]
-        operations.sort(key=lambda each: each.call)
+        operations = recorded_by_processes(other_processes, tmp_path)
         assert len(operations) == WORKERS * 2 * ROUNDS
         assert check(operations, SessionStoreModel(), timeout=600).verdict is Verdict.OK
         if _turns(operations) > WORKERS:
             return
         file.unlink()
     pytest.fail("the processes never worked side by side")
+
+
+async def test_processes_that_keep_rows_though_others_wrote_are_found(
+    file: Path, tmp_path: Path, other_processes: WorkerProcesses
+) -> None:
+    """The same clients of three processes would notice it."""
+    for _ in range(TRIES):
+        operations = recorded_by_processes(other_processes, tmp_path, "unaware")
+        if check(operations, SessionStoreModel(), timeout=600).verdict is Verdict.ILLEGAL:
+            return
+        file.unlink()
+    pytest.fail("no history shows it")
 
 
 def _turns(operations: list[Operation]) -> int:

@@ -226,7 +226,7 @@ async def late(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def commit(self: Any) -> None:
         self._tables.save()
-        self._tables.forget(all=False)
+        self._tables.committed()
 
     def first(then: Any) -> Any:
         def method(self: Any, *arguments: Any) -> Any:

@@ -60,11 +60,13 @@ _CACHED = 2048  # maximum bytes of a cached value, so that the cache stays small
 
 
 class SQLiteRow(SessionRow):
-    """A row of the current batch, and what the file holds of it."""
+    """A row of a batch, and what the file holds of it."""
 
-    __slots__ = ("ended", "position", "stored_revision")
+    __slots__ = ("ended", "position", "stored_bytes", "stored_revision")
     stored_revision: int
     """The revision in the file; 0 for none."""
+    stored_bytes: int
+    """Of its fields in the file, about."""
     ended: bool
     """Whether `position` is in the order of ends; otherwise it is in the order of activity."""
     position: int
@@ -72,6 +74,8 @@ class SQLiteRow(SessionRow):
     def session_columns(self) -> Columns:
         """The columns that change with a revision."""
         session = self.session
+        fields = _encode(session)
+        self.stored_bytes = len(fields)
         return (
             self.number,
             session.id,
@@ -82,7 +86,7 @@ class SQLiteRow(SessionRow):
             self.steady_ended_at,
             session.state.value,
             session.principal,
-            _encode(session),
+            fields,
             self.incarnation,
             None if session.expires_at is None else moment_micros(session.expires_at),
         )
@@ -159,7 +163,7 @@ def read_row(columns: Columns) -> SQLiteRow:
         steady=steady_created_at,
     )
     row.ended_at, row.steady_ended_at = ended_at, steady_ended_at
-    row.stored_revision = revision
+    row.stored_revision, row.stored_bytes = revision, len(fields)
     row.ended, row.position = bool(ended), position
     row.steady_active_at, row.last_activity = steady_active_at, last_activity
     row.frame_count, row.last_seq, row.byte_count = frame_count, last_seq, byte_count

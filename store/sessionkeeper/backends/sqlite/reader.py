@@ -80,7 +80,7 @@ class SQLiteReader(SQLiteConnection):
     def commit(self) -> None:
         """Release the snapshot, so that the log can restart."""
         self._execute("COMMIT")
-        self._tables.forget(all=False)
+        self._tables.committed()
 
     def rollback(self) -> None:
         """Release the snapshot; if that fails, drop the connection."""

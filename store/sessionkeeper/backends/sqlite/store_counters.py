@@ -18,6 +18,7 @@ __all__ = [
     "StoreClock",
     "PrincipalCounts",
     "SQLiteCounters",
+    "read_data_version",
     "read_meta",
     "decode_counters",
     "encode_counters",
@@ -61,6 +62,15 @@ def read_meta(execute: Callable[[str], Cursor]) -> tuple[int, bytes]:
     if found is None or type(found[0]) is not int or type(found[1]) is not bytes:
         raise corruption_error("what the file counts")
     return found[0], found[1]
+
+
+def read_data_version(execute: Callable[[str], Cursor]) -> int:
+    """Read a number of this connection, within a transaction.
+
+    It changes with each commit of any other connection, and with it SQLite drops the pages that it
+    holds in memory.
+    """
+    return int(execute("PRAGMA data_version").fetchone()[0])
 
 
 def decode_counters(encoded: bytes) -> SQLiteCounters:

@@ -1,7 +1,7 @@
 """The primitives on one SQLite file, for one batch at a time. No rule is here.
 
-A batch reads a row once and writes it once, at its end. No row is cached from batch to batch:
-another process may have written in between.
+A batch reads a row at most once and writes it once, at its end. Rows are used again by the next
+batch only if no other connection has committed anything in between.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from .activity import ActivityIndex, Dated
 from .codec import LOG_COLUMNS, SESSION_COLUMNS, SQLiteRow, read_row
 from .first_sessions import BY_ACTIVITY, BY_AGE, BY_END, BY_EXPIRY, FirstSessions
 from .frames import FrameTable
+from .row_cache import RowCache
 from .schema import PAGE_BYTES
 from .sqlite_version import library_warnings
 from .store_counters import (
@@ -38,6 +39,7 @@ from .store_counters import (
     StoreClock,
     decode_counters,
     encode_counters,
+    read_data_version,
     read_meta,
 )
 
@@ -95,12 +97,16 @@ class SQLiteTables(Tables):
         self.frames = FrameTable(connection)
         self._first_sessions = FirstSessions(connection)
         self._activity = ActivityIndex(connection)
+        self._cache = RowCache()
         self.counters = StoreCounters(PrincipalCounts(connection))
         self.forget()
 
     def load(self) -> tuple[int, SQLiteCounters]:
         """Read the file's version and counters, within a transaction."""
         version, encoded = read_meta(self._execute)
+        self._data_version = read_data_version(self._execute)
+        self._cache.begin((version, encoded, self._data_version))
+        self._version = version
         if encoded != self._encoded_counters:
             self.stored_counters = decode_counters(encoded)
             self.counters.restore(self.stored_counters.values)
@@ -124,47 +130,53 @@ class SQLiteTables(Tables):
         """Whether the batch changed anything."""
         return self._changed
 
-    def forget(self, *, all: bool = True) -> None:
-        """Drop the rows of the batch; after a rollback also the counters."""
-        self._rows: dict[str, SQLiteRow | None] = {}
-        self._by_number: dict[int, SQLiteRow] = {}
+    def committed(self) -> None:
+        """End a batch after its commit, and keep its rows for the next one."""
+        self._end()
+        # A commit of this connection leaves the data version as it is.
+        self._cache.keep((self._version, self._encoded_counters, self._data_version))
+
+    def forget(self) -> None:
+        """Drop everything of the batch and of those before: it was not committed, or who knows."""
+        self._end()
+        self._cache.forget()
+        self.frames.forget()
+        self._encoded_counters = b"?"  # no file holds this
+
+    def _end(self) -> None:
         self._dirty: dict[int, SQLiteRow] = {}
         self._first_sessions.forget()
         self._changed = False
         self.events, self.announced = [], set()
-        if all:
-            self.frames.forget()
-            self._encoded_counters = b"?"  # no file holds this
 
     def prefetch(self, session_ids: Set[str]) -> None:
         """Read the rows a batch will ask for, many with one query."""
-        if len(session_ids) < _MIN_PREFETCHED:
+        cached = self._cache.by_id
+        wanted = [each for each in session_ids if each not in cached and is_session_id(each)]
+        if len(wanted) < _MIN_PREFETCHED:
             return
-        wanted = [each for each in session_ids if is_session_id(each)]
         for start in range(0, len(wanted), _IDS_A_QUERY):
             some = wanted[start : start + _IDS_A_QUERY]
             # Always the same number of ids, so that SQLite has the statement prepared.
             parameters = (*some, *some[:1] * (_IDS_A_QUERY - len(some)))
             found = self._execute(_BY_IDS, parameters).fetchall()
-            self._rows.update(dict.fromkeys(some))
+            self._cache.by_id.update(dict.fromkeys(some))
             for columns in found:
-                row = self._cached(read_row(columns))
-                self._rows[row.session.id] = row
+                self._cache.add(read_row(columns))
 
     def find(self, session_id: str, /) -> SessionRow | None:
-        """Find the row; a batch reads it once in the file."""
+        """Find the row; a batch reads it at most once in the file."""
         try:
-            return self._rows[session_id]
+            return self._cache.by_id[session_id]
         except KeyError:
             pass
-        row = None
         # SQLite takes no lone surrogate for text, and no such id is in a file.
         if is_session_id(session_id):
             columns = self._execute(_BY_ID, (session_id,)).fetchone()
             if columns is not None:
-                row = self._cached(read_row(columns))
-        self._rows[session_id] = row
-        return row
+                return self._cache.add(read_row(columns))
+        self._cache.by_id[session_id] = None
+        return None
 
     def insert(self, session: Session, incarnation: str, revision: int, /) -> SessionRow:
         """Add a row, in the file at the end of the batch."""
@@ -177,8 +189,8 @@ class SQLiteTables(Tables):
             wall=self.clock.wall(),
             steady=self.clock.steady(),
         )
-        row.stored_revision, row.ended, row.position = 0, False, 0
-        self._rows[session.id] = self._by_number[row.number] = row
+        row.stored_revision, row.stored_bytes, row.ended, row.position = 0, 0, False, 0
+        self._cache.add(row)
         self.put(row)
         return row
 
@@ -204,8 +216,7 @@ class SQLiteTables(Tables):
         row = _ours(row)
         self.frames.clear(row)
         self._dirty.pop(row.number, None)
-        self._by_number.pop(row.number, None)
-        self._rows[row.session.id] = None
+        self._cache.remove(row)
         self._changed = True
         self._first_sessions.drop(row.number)
         if row.stored_revision:
@@ -223,7 +234,7 @@ class SQLiteTables(Tables):
             found = self._execute(_AFTER, (min(number, _GREATEST), _ROWS_A_QUERY)).fetchall()
             for columns in found:
                 number = columns[0]
-                yield self._by_number.get(number) or read_row(columns)
+                yield self._cache.by_number.get(number) or read_row(columns)
             if len(found) < _ROWS_A_QUERY:
                 return
 
@@ -344,11 +355,7 @@ class SQLiteTables(Tables):
 
     def _dated_rows(self, order: Iterator[Dated]) -> Iterator[tuple[float, SessionRow]]:
         for moment, columns in order:
-            yield moment, self._by_number.get(columns[0]) or read_row(columns)
-
-    def _cached(self, row: SQLiteRow) -> SQLiteRow:
-        """Return the row of this batch, which may be newer than the file's."""
-        return self._by_number.setdefault(row.number, row)
+            yield moment, self._cache.by_number.get(columns[0]) or read_row(columns)
 
     def _first(self, order: str) -> SessionRow | None:
         number = self._first_sessions.cached(order)
@@ -357,10 +364,9 @@ class SQLiteTables(Tables):
             number = self._first_sessions.read(order)
             if number is None:
                 return None
-        row = self._by_number.get(number)
+        row = self._cache.by_number.get(number)
         if row is None:
-            row = self._cached(read_row(self._execute(_BY_NUMBER, (number,)).fetchone()))
-            self._rows[row.session.id] = row
+            row = self._cache.add(read_row(self._execute(_BY_NUMBER, (number,)).fetchone()))
         return row
 
     def _write_rows(self) -> None:
@@ -373,6 +379,7 @@ class SQLiteTables(Tables):
             self._executemany(_WRITE_SESSION, [row.session_columns() for row in changed])
             for row in changed:
                 row.stored_revision = row.revision
+                self._cache.weigh(row.stored_bytes)
         self._executemany(_WRITE_LOG, [row.log_columns() for row in rows])
         # Estimated: pages of every batch, of the logs, and of changed sessions and their ids.
         pages = 8 + 2 * min(len(rows), self.counters.sessions // _LOGS_A_PAGE) + 2 * len(changed)

@@ -125,7 +125,7 @@ class SQLiteWriter(SQLiteConnection):
         self._committing = False
         self._note_commit(found, begins=begins)
         events, announced = self._tables.events, self._tables.announced
-        self._tables.forget(all=False)
+        self._tables.committed()
         return partial(self._tell, events, announced) if events or announced else None
 
     def rollback(self) -> None:
