@@ -152,7 +152,7 @@ async def test_without_listeners_no_snapshot_is_made(store: CommandStore) -> Non
     row = tables_of(store).find("a")
     assert row is not None
     await store.delete_session("a")
-    assert row._snapshots == 0
+    assert row._is_current is False
 
 
 async def test_two_stores_have_listeners_of_their_own(store: CommandStore) -> None:

@@ -52,11 +52,7 @@ class ListOwnSessions(StoreCommand[list[Session]], frozen=True, gc=False):
         return ()  # others are passed over
 
     def apply(self, tables: Tables, /) -> list[Session]:
-        return [
-            row.snapshot(again=True)
-            for row in tables.rows()
-            if row.session.principal == self.principal
-        ]
+        return [row.snapshot() for row in tables.rows() if row.session.principal == self.principal]
 
 
 class CountOwnSessions(StoreCommand[int], frozen=True, gc=False):

@@ -70,7 +70,7 @@ class GetOrCreateSession(StoreCommand[tuple[Session, bool]], frozen=True, gc=Fal
 def _create(tables: Tables, command: CreateSession | GetOrCreateSession) -> Session:
     row = rules.create_session(tables, command.session, command.incarnation, command.context)
     # Kept by the row: it takes less memory than what the caller made.
-    return row.snapshot(again=True)
+    return row.snapshot()
 
 
 class PutSession(StoreCommand[Session], frozen=True, gc=False):
@@ -169,6 +169,7 @@ class ModifySession(OneSession[Session], frozen=True, gc=False):
         changed = apply_change(tables, row, self.change, self.context)
         if changed is not None:
             store_change(tables, row, changed, self.context)
+            del changed  # so that the row is its only holder
         return row.snapshot()
 
 

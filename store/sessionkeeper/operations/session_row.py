@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ..values.session import Session
+from .sole_holder import is_sole_holder
 
 __all__ = ["SessionRow"]
-
-_OFTEN = 2
 
 
 class SessionRow:
@@ -19,7 +18,7 @@ class SessionRow:
 
     __slots__ = (
         "_created",
-        "_snapshots",
+        "_is_current",
         "byte_count",
         "created_at",
         "ended_at",
@@ -68,14 +67,14 @@ class SessionRow:
         self.byte_count = 0
         """Bytes of the messages in the log."""
         self.odd_frames = self.gap_frames = 0
-        self._snapshots = 0  # how many snapshots were made since it changed
+        self._is_current = False  # whether `session` is, in the fields of the store, too
         self._created: datetime | None = None  # as it is shown, once it was
 
     def touch(self, wall: float, steady: float, /) -> None:
         """Note activity, in seconds since the epoch and by the steady clock."""
         self.last_activity = wall
         self.steady_active_at = steady
-        self._snapshots = 0
+        self._is_current = False
 
     def change(self, session: Session, revision: int, /) -> None:
         """Take over the caller's fields of `session`."""
@@ -83,14 +82,14 @@ class SessionRow:
         self.revision = revision
         if session.state.is_terminal and self.ended_at is None:
             self.ended_at, self.steady_ended_at = self.last_activity, self.steady_active_at
-        self._snapshots = 0
+        self._is_current = False
 
     def end(self, session: Session, revision: int, wall: float, steady: float, /) -> None:
         """Take over the caller's fields of an ended `session`, without calling that activity."""
         self.session = session
         self.revision = revision
         self.ended_at, self.steady_ended_at = wall, steady
-        self._snapshots = 0
+        self._is_current = False
 
     def archive(self, session: Session, revision: int, steady: float, /) -> None:
         """Take over the caller's fields and the times of `session`; it is active now."""
@@ -100,44 +99,43 @@ class SessionRow:
         self.last_activity, self.steady_active_at = session.last_activity.timestamp(), steady
         if session.ended_at is not None:
             self.ended_at = session.ended_at.timestamp()
-        self._snapshots = 0
+        self._is_current = False
 
     def shorten(self, count: int, size: int, /) -> None:
         """Note that `count` frames of `size` bytes were removed from the front of the log."""
         self.frame_count -= count
         self.byte_count -= size
-        self._snapshots = 0
+        self._is_current = False
 
-    def snapshot(self, *, again: bool = False) -> Session:
-        """Return the current session; from the second call on, the same object until it changes.
+    def snapshot(self) -> Session:
+        """Return the current session: the same object until it changes.
 
-        What is shown once is not kept: it would be one more young object for the garbage collector
-        to look at, and among many sessions most are changed before they are looked at again. Who
-        looks at all of them knows that it will be shown `again`.
+        After a change, the former snapshot is brought up to date if nobody else has it. A new one
+        in its place would be one more young object for the garbage collector, which starts when
+        more objects were made than freed: many could gather before it looks at all of them.
         """
-        if self._snapshots >= _OFTEN:
+        if self._is_current:
             return self.session
         if self._created is None:
             self._created = _moment(self.created_at)
-        ended_at = self.ended_at
-        shown = Session.trusted(
-            self.session.__dict__
-            | {
-                "revision": self.revision,
-                "created_at": self._created,
-                "last_activity": _moment(self.last_activity),
-                "ended_at": None if ended_at is None else _moment(ended_at),
-                "frame_count": self.frame_count,
-                "last_seq": self.last_seq,
-                "odd_frames": self.odd_frames,
-                "gap_frames": self.gap_frames,
-                "incarnation": self.incarnation,
-            }
-        )
-        self._snapshots += _OFTEN if again else 1
-        if self._snapshots >= _OFTEN:
-            self.session = shown
-        return shown
+        last_activity = _moment(self.last_activity)
+        ended_at = None if self.ended_at is None else _moment(self.ended_at)
+        # A local variable would be another holder.
+        alone = is_sole_holder(self.session)
+        fields = vars(self.session) if alone else vars(self.session).copy()
+        fields["revision"] = self.revision
+        fields["created_at"] = self._created
+        fields["last_activity"] = last_activity
+        fields["ended_at"] = ended_at
+        fields["frame_count"] = self.frame_count
+        fields["last_seq"] = self.last_seq
+        fields["odd_frames"] = self.odd_frames
+        fields["gap_frames"] = self.gap_frames
+        fields["incarnation"] = self.incarnation
+        if not alone:
+            self.session = Session.trusted(fields)
+        self._is_current = True
+        return self.session
 
 
 def _moment(seconds: float) -> datetime:

@@ -29,7 +29,7 @@ class ListSessions(StoreCommand[list[Session]], frozen=True, gc=False):
     read_only: ClassVar[bool] = True
 
     def apply(self, tables: Tables, /) -> list[Session]:
-        return [row.snapshot(again=True) for row in tables.rows()]
+        return [row.snapshot() for row in tables.rows()]
 
 
 class CountSessions(StoreCommand[int], frozen=True, gc=False):

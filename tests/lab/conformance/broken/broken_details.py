@@ -128,7 +128,7 @@ class TrustsChange(PlainSessionStore):
         await super().modify_session(session_id, lambda s: kept.append(change(s)) or kept[-1])  # type: ignore[func-returns-value]  # on purpose
         row = self._tables.find(session_id)
         assert row is not None
-        row.last_seq, row._snapshots = kept[-1].last_seq, 0
+        row.last_seq, row._is_current = kept[-1].last_seq, False
         return row.snapshot()
 
 

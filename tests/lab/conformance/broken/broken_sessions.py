@@ -26,7 +26,7 @@ class ReusedNumber(PlainSessionStore):
         removed = await super().delete_frames(session_id)
         row = self._tables.find(session_id)
         assert row is not None
-        row.last_seq, row._snapshots = 0, 0
+        row.last_seq, row._is_current = 0, False
         return removed
 
 
@@ -107,7 +107,7 @@ class ErrorWithEffect(PlainSessionStore):
             row = self._tables.find(envelope.context.session_id)
             assert row is not None
             row.last_seq += 1
-            row._snapshots = 0
+            row._is_current = False
             raise
 
 
@@ -155,7 +155,7 @@ class Trusting(PlainSessionStore):
         row = self._tables.find(session.id)
         assert row is not None
         row.created_at = session.created_at.timestamp()
-        row._snapshots = 0
+        row._is_current = False
         return created.model_copy(update={"created_at": session.created_at})
 
 
