@@ -111,7 +111,7 @@ FLAWS = {
     "it counts an id that is not there": ("2 if found.id is _UNSET else 3", "3"),
     "it counts no colons": ('message.count(b":")', "members"),
     "it counts what looks like the end of a name": (
-        "len(\n        outside_strings(message, _all_but_colons)\n    )",
+        "len(outside_strings(message, _all_but_colons))",
         "message.count(b'\":')",
     ),
     "it counts no levels": ("depth + 1", "depth"),

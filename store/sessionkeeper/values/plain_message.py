@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -63,25 +63,25 @@ def is_plain_message(message: bytes) -> bool:
     if content is not _UNSET:
         members += 1
         if type(content) is dict or type(content) is list:
-            members += _count_members(cast("dict[str, object] | list[object]", content), 2)
+            members += _count_members(content, 2)  # pyright: ignore[reportUnknownArgumentType]
     # Every member of the text has a colon outside of strings, and an object keeps one member of
     # each name. If there are as many colons as members were counted, then no name is used twice,
     # and there is no member besides those that belong to such a message.
-    return members == message.count(b":") or members == len(
-        outside_strings(message, _all_but_colons)
-    )
+    if members == message.count(b":"):
+        return True
+    return members == len(outside_strings(message, _all_but_colons))
 
 
-def _count_members(value: dict[str, object] | list[object], depth: int) -> int:
-    """Count the members of all objects in a value; the sum is negative if it nests too deep."""
+def _count_members(value: dict[str, Any] | list[Any], depth: int) -> int:
+    """Count the members of all objects in a value; less than 0 if it nests too deep."""
     if depth > MAX_DEPTH:
         return _TOO_DEEP
     count = 0
-    parts: Iterable[object] = value
+    parts: Iterable[Any] = value
     if type(value) is dict:
         count = len(value)
         parts = value.values()
     for part in parts:
         if type(part) is dict or type(part) is list:
-            count += _count_members(cast("dict[str, object] | list[object]", part), depth + 1)
+            count += _count_members(part, depth + 1)  # pyright: ignore[reportUnknownArgumentType]
     return count
