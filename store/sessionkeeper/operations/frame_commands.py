@@ -47,9 +47,7 @@ class AddFrame(OneSession[int], frozen=True, gc=False):
 
     def apply(self, tables: Tables, /) -> int:
         row = rules.require_live(tables, self.session_id)
-        records = (self.record,)
-        drop = log_rules.check_append(tables, row, records, self.weight, None)
-        return log_rules.append_frames(tables, row, records, self.weight, drop)
+        return log_rules.append_frame(tables, row, self.record, self.weight)
 
 
 class AddFrames(OneSession[range], frozen=True, gc=False):
