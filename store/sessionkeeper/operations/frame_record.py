@@ -18,7 +18,7 @@ from ..values.delivery import Delivery
 from ..values.errors import StoreUnavailable
 from ..values.frozen import FrozenDict
 from ..values.message import MessageEnvelope
-from ..values.message_context import MessageContext
+from ..values.message_context import NO_METADATA, MessageContext
 from ..values.oddities import GAP, JSON, REMOVED
 from ..values.states import Direction
 
@@ -71,13 +71,13 @@ def pack(envelope: MessageEnvelope) -> FrameRecord:
     """Make the record of an envelope."""
     context = envelope.context
     detail = None
-    kind, stream = _PLAIN, context.stream
+    kind, metadata, stream = _PLAIN, context.metadata, context.stream
     # As `is_message` does, without a call: every append makes a record.
     if envelope.oddity is not None or envelope.media_type != JSON:
         kind = (envelope.media_type, envelope.oddity)
     if (
         context.delivery
-        or context.metadata
+        or (metadata is not NO_METADATA and metadata)  # its length takes a call
         or context.protocol_version
         or stream
         or kind is not _PLAIN
@@ -86,7 +86,7 @@ def pack(envelope: MessageEnvelope) -> FrameRecord:
         detail = _pack_detail(
             delivery,  # pyright: ignore[reportArgumentType]
             context.protocol_version,
-            context.metadata,
+            metadata,
             kind,
             stream,
         )
@@ -208,7 +208,7 @@ def _unpack_detail(
     detail: bytes | None,
 ) -> tuple[Delivery | None, str | None, FrozenDict, _Kind, str | None]:
     if detail is None:
-        return None, None, FrozenDict(), _PLAIN, None
+        return None, None, NO_METADATA, _PLAIN, None
     fields, version, metadata, *last = msgspec.msgpack.decode(detail)
     stream: str | None = None
     if len(last) in (1, 3):
@@ -228,7 +228,7 @@ def _delivery(fields: dict[str, Any] | None) -> Delivery | None:
 
 
 def _pack_removed(stream: str | None) -> bytes:
-    return _pack_detail(None, None, FrozenDict(), (REMOVED, None), stream)
+    return _pack_detail(None, None, NO_METADATA, (REMOVED, None), stream)
 
 
 REMOVED_DETAIL = _pack_removed(None)

@@ -16,9 +16,10 @@ from .states import Direction
 from .value import Value
 from .version import ProtocolVersion
 
-__all__ = ["MessageContext", "make_context"]
+__all__ = ["NO_METADATA", "MessageContext", "make_context"]
 
-_NO_METADATA = FrozenDict()  # one for all: making it takes a fifth of the time of a context
+NO_METADATA = FrozenDict()
+"""One for all contexts without metadata, which are recognized by it at once."""
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -45,7 +46,7 @@ class MessageContext(Value):
     )
     delivery: Delivery | None = None
     protocol_version: ProtocolVersion | None = None
-    metadata: StringMap = Field(default_factory=lambda: _NO_METADATA, repr=False)
+    metadata: StringMap = Field(default_factory=lambda: NO_METADATA, repr=False)
     stream: StreamName | None = Field(default=None, repr=False)
     """The stream of the session's log that the message belongs to: 1 to 255 bytes of UTF-8."""
 
@@ -68,7 +69,7 @@ def make_context(
             "timestamp": None if "timestamp" in more else datetime.now(UTC),
             "delivery": None,
             "protocol_version": None,
-            "metadata": _NO_METADATA,
+            "metadata": NO_METADATA,
             "stream": None,
         }
         if not more:
