@@ -8,8 +8,6 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 from sessionkeeper import FrozenDict, InvalidMessage, MessageContext, MessageEnvelope
@@ -17,6 +15,8 @@ from sessionkeeper.values import jsonrpc, plain_message
 from sessionkeeper.values.jsonrpc import judge_message, validate_message
 from sessionkeeper.values.message_context import make_context
 from sessionkeeper.values.plain_message import is_plain_message
+
+from tests.support.flawed import flawed_module
 
 PROGRAMS = int(os.environ.get("SESSIONKEEPER_MESSAGES", "10000"))
 SEED = int(os.environ.get("SESSIONKEEPER_MESSAGES_SEED", "20261130"))
@@ -123,14 +123,7 @@ FLAWS = {
 def test_a_quick_judgement_with_a_flaw_is_noticed(
     monkeypatch: pytest.MonkeyPatch, flaw: str
 ) -> None:
-    """Each flaw is one change of the real source."""
-    right, wrong = FLAWS[flaw]
-    source = Path(plain_message.__file__).read_text("utf-8")
-    assert source.count(right) == 1
-    flawed = ModuleType(f"{plain_message.__name__}_flawed")
-    flawed.__package__ = plain_message.__package__
-    monkeypatch.setitem(sys.modules, flawed.__name__, flawed)
-    exec(compile(source.replace(right, wrong), flawed.__name__, "exec"), vars(flawed))
+    flawed = flawed_module(monkeypatch, plain_message, *FLAWS[flaw])
     monkeypatch.setattr(jsonrpc, "is_plain_message", vars(flawed)["is_plain_message"])
     assert next(differences(), None) is not None
 

@@ -97,12 +97,14 @@ def append_frame(tables: Tables, row: SessionRow, record: FrameRecord, size: int
         return append_frames(tables, row, (record,), size, drop)
     tables.append(row, (record,))
     counters.frames_added(1, size, 0, 0)
-    row.last_seq += 1
+    row.last_seq = seq = row.last_seq + 1
     row.frame_count += 1
     row.byte_count += size
-    touch(tables, row)
+    clock = tables.clock
+    row.touch(clock.wall(), clock.steady())
+    tables.put(row)
     tables.announce(row.id)
-    return row.last_seq
+    return seq
 
 
 def check_records(limits: StoreLimits, records: Sequence[FrameRecord], size: int) -> None:
