@@ -1,45 +1,34 @@
 """Our stores beside what one would use instead, in one run: `python perf/peers.py`.
 
 Needs the extra `perf-peers`. Prints ratios, and exits with 1 when a number is missed. `--kept` runs
-the races instead: how much of what was asked for is really stored; `--redis URL` adds the peers
-that need one.
+the races instead: how much of what was asked for is really stored; `--redis URL` adds the lines
+and the peers that need one.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from statistics import median
 
+import msgspec
 import uvloop
-from harness import Number, Ratio, options
+from harness import options
 from peer_kept import print_kept
-from sessionlab.bench.peers import PeerNotInstalled
-from sessionlab.bench.side_by_side.measures import (
-    Measure,
-    adding,
-    adding_batches,
-    adding_deep,
-    appending,
-    asking,
-    asking_pykka,
-    getting,
-    locked_lists,
-    putting,
-    set_and_get,
-    setting,
+from sessionlab.bench.side_by_side import (
+    LINES,
+    ComparisonPlan,
+    ComparisonResult,
+    LineResult,
+    SideResult,
+    compare_sides,
+    select_lines,
 )
-from sessionlab.bench.targets import make_subject, parse_target
 
-ROUNDS = 5
-CALLS = 12_800
-LOGS = ("langgraph", "google-adk", "fastmcp")
-CACHES = ("cashews", "aiocache", "py-key-value")
+SECONDS = 30.0
+"""For each side: no side of a line in memory gets fewer calls than ours but for fastmcp."""
 PACKAGES = (
     "aiocache",
+    "aiosqlite",
     "cashews",
     "py-key-value-aio",
     "mcp-persist",
@@ -50,115 +39,84 @@ PACKAGES = (
     "langgraph-checkpoint-sqlite",
     "pykka",
     "mcp",
+    "redis",
     "uvloop",
 )
+TARGETS = {
+    ("memory: from bytes to stored", "langgraph"): 2.0,
+    ("memory: from bytes to stored", "google-adk"): 6.0,
+    ("memory: add_frame, ready messages", "google-adk"): 2.5,
+    ("memory: add_frame, ready messages", "langgraph"): 3.5,
+    ("memory: add_frame, ready messages", "locked lists"): 0.12,
+    ("memory: add_frames of 64", "locked lists"): 0.8,
+    ("memory: ask", "bare hand-off"): 0.70,
+    ("memory: get", "bare hand-off"): 0.55,
+    ("memory: set and get of 1 KB", "cashews"): 0.7,
+    ("file: add_frame", "aiosqlite"): 7.0,
+    ("file: add_frame", "mcp-persist-sqlite"): 2.0,
+    ("file: add_frame, all on one session", "mcp-persist-sqlite"): 1.5,
+    ("file: add_frame, one caller", "aiosqlite"): 0.45,
+    ("Redis: add_frame", "redis-py"): 3.3,
+    ("Redis: add_frame", "mcp-persist-redis"): 3.5,
+}
+"""At least, by line and side."""
 
 
-Side = Callable[[], Awaitable[float]]
+def told(line: LineResult, side: SideResult) -> bool:
+    """Print a line; whether its number is reached."""
+    target = TARGETS.get((line.title, side.name))
+    reached = target is None or side.ratio.median >= target
+    verdict = "" if target is None else "reached" if reached else "MISSED"
+    ratio = f"{side.ratio.median:6.2f}  ({side.ratio.low:.2f} to {side.ratio.high:.2f};"
+    print(
+        f"{f'{line.title} / {side.name}':62} {'' if target is None else f'>= {target:g}':>8} "
+        f" {verdict:8} {ratio} {line.ours.median:,.0f}/s against {side.per_second.median:,.0f}/s)"
+    )
+    return reached
 
 
-def fresh(measure: Measure, name: str = "memory", calls: int = CALLS) -> Side:
-    """Measure a fresh peer, or a fresh store of ours."""
-    return lambda: measure(make_subject(parse_target(name), Path()), calls)
-
-
-def by_hand(measure: Measure, calls: int = CALLS) -> Side:
-    """Measure what needs no subject."""
-    return lambda: measure(None, calls)
-
-
-def caches(measure: Measure, calls: int = CALLS) -> dict[str, Side]:
-    """Measure each cache in memory, as it comes."""
-    return {name: fresh(measure, name, calls) for name in CACHES}
-
-
-async def in_turn(sides: list[Side]) -> list[list[float]]:
-    """Measure all sides one after the other, round after round, one round not counted."""
-    rounds: list[list[float]] = []
-    for _ in range(ROUNDS + 1):
-        rounds.append([await side() for side in sides])
-    return rounds[1:]
-
-
-async def against(what: str, minimum: float, ours: Side, theirs: dict[str, Side]) -> list[Number]:
-    """Compare ours with each of theirs; the number to reach is that of the fastest."""
-    rounds = await in_turn([ours, *theirs.values()])
-    rates = {name: median(r[n] for r in rounds) for n, name in enumerate(theirs, 1)}
-    fastest = max(rates, key=lambda name: rates[name])
-    numbers: list[Number] = []
-    for n, name in enumerate(theirs, 1):
-        ratios = [r[0] / r[n] for r in rounds]
-        middle = median(ratios)
-        ratio = Ratio(median(r[0] for r in rounds), rates[name], middle, min(ratios), max(ratios))
-        target = f">= {minimum:g}" if name == fastest and minimum else ""
-        numbers.append(
-            Number(f"{what} / {name}", target, str(ratio), not target or middle >= minimum)
-        )
-    return numbers
-
-
-async def measured(*, quiet: bool) -> list[Number]:
-    """All numbers."""
-    rows: list[tuple[str, float, Side, dict[str, Side]]] = [
-        ("add_frame", 6, fresh(adding), {name: fresh(adding, name) for name in LOGS}),
-        ("add_frame", 0, fresh(adding), {"a ready checkpoint": fresh(putting, "langgraph")}),
-        (
-            "add_frame, 1,600 a session",
-            0,
-            fresh(adding_deep),
-            {name: fresh(adding_deep, name) for name in ("langgraph", "google-adk")},
-        ),
-        ("from bytes", 0, fresh(appending), {name: fresh(appending, name) for name in LOGS}),
-        *(
-            (what, minimum, fresh(measure, calls=calls), caches(measure, calls))
-            for what, minimum, measure, calls in (
-                ("set and get", 1.8, set_and_get, CALLS // 2),
-                ("get", 0, getting, CALLS),
-                ("set", 0, setting, CALLS),
-            )
-        ),
-        (
-            "add_frames of 64",
-            0.8,
-            fresh(adding_batches, calls=4 * CALLS),
-            {"a dict of lists behind a lock": by_hand(locked_lists, 4 * CALLS)},
-        ),
-        ("ask", 0, by_hand(asking), {"pykka": fresh(asking_pykka, "pykka")}),
-    ]
-    numbers: list[Number] = []
-    for what, minimum, ours, theirs in rows:
-        for number in await against(what, minimum, ours, theirs):
-            numbers.append(number)
-            if not quiet:
-                verdict = ("reached" if number.reached else "MISSED") if number.target else ""
-                print(f"{number.what:48} {number.target:>8}  {verdict:8} {number.measured}")
-    return numbers
+def show(result: ComparisonResult) -> int:
+    """Print the table and what is not in it; how many numbers are missed."""
+    pairs = [(line, side) for line in result.lines for side in line.theirs]
+    missed = [told(*pair) for pair in pairs].count(False)
+    for each in result.absent:
+        print(f"{each.name}: {each.reason}", file=sys.stderr)
+    return missed
 
 
 def main() -> int:
-    """Measure; 0 when all is reached, 2 when a peer is missing."""
+    """Measure; 0 when all is reached."""
     parser = options(__doc__, json="for programs", kept="what is really stored, instead")
-    parser.add_argument("--redis", metavar="URL", help="with --kept: the peers that need one, too")
+    parser.add_argument("--redis", metavar="URL", help="the lines and peers that need one, too")
+    parser.add_argument(
+        "--only", action="append", help="lines or peers with this text in their names; repeatable"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="of each line")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each side, at most")
     asked = parser.parse_args()
-    if asked.redis and not asked.kept:
-        parser.error("--redis goes with --kept")
     if asked.kept and asked.json:
         parser.error("--kept prints a table")
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES if has(name))
     if not asked.json:
-        print(versions, flush=True)
+        print(", ".join(f"{name} {version(name)}" for name in PACKAGES if has(name)), flush=True)
     if asked.kept:
         uvloop.run(print_kept(asked.redis))
         return 0
     try:
-        numbers = uvloop.run(measured(quiet=asked.json))
-    except PeerNotInstalled as error:
-        print(error, file=sys.stderr)
-        return 2
+        lines = select_lines(asked.only) if asked.only else LINES
+    except ValueError as error:
+        parser.error(str(error))
+    plan = ComparisonPlan(lines, asked.redis, asked.seconds, asked.rounds, "uvloop")
+    result = uvloop.run(compare_sides(plan, tell=report))
     if asked.json:
-        fields = ("what", "target", "measured", "reached")
-        print(json.dumps([{name: getattr(n, name) for name in fields} for n in numbers], indent=2))
-    return 0 if all(number.reached for number in numbers) else 1
+        print(msgspec.json.format(msgspec.json.encode(result)).decode())
+        return 0
+    return 1 if show(result) else 0
+
+
+def report(text: str, /, *, done: int, total: int) -> None:
+    """Say what is measured now, on a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{done}/{total} {text}", end="\r", file=sys.stderr, flush=True)
 
 
 def has(package: str) -> bool:

@@ -5,7 +5,7 @@ The other side is as good as one can write it: its words are made before the clo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, cast
@@ -14,15 +14,13 @@ from harness import Operation
 from ratios import MESSAGE, envelope
 from redis.asyncio import Redis
 from sessionkeeper import MessageEnvelope, RedisSessionStore, Session
-from sessionkeeper.backends.redis.delivery.writer_log import fixed_keys
 from sessionkeeper.backends.redis.keys import Keys
-from sessionkeeper.backends.redis.scripts import script
 from sessionlab.bench.peers import LogPeer, find_peer
 from sessionlab.bench.peers.optional_import import import_peer_module
+from sessionlab.bench.side_by_side.by_hand_redis import AppendScript
 
 __all__ = ["Scene", "glide", "opened", "peer_log", "redis_py"]
 
-APPEND, FENCE = script("append"), script("fence")
 _PREFIXES = count(1)
 
 
@@ -38,7 +36,7 @@ class Scene:
         self.ids = [f"s{number}" for number in range(sessions)]
         self.envelopes: list[MessageEnvelope] = [envelope(each) for each in self.ids]
         self.bucket = Keys(prefix, 1).buckets[0]
-        self._fixed = fixed_keys(self.bucket, "beside")
+        self.script = AppendScript(self.bucket)
 
     def add(self, caller: int) -> Awaitable[int]:
         """Append by the store."""
@@ -47,31 +45,6 @@ class Scene:
     def get(self, caller: int) -> Awaitable[Session]:
         """Read a session by the store."""
         return self.store.get_session(self.ids[caller])
-
-    def hash(self, caller: int) -> str:
-        """Key of a session."""
-        return self.bucket.session + self.ids[caller]
-
-    def keys(self, caller: int) -> list[str]:
-        """What the script of one append is given as keys."""
-        return [*self._fixed, self.hash(caller), self.bucket.log + self.ids[caller]]
-
-    def arguments(self) -> list[bytes]:
-        """What it is given besides: one frame of 1 KB, with the store's own limits."""
-        words: Sequence[object] = (
-            # Epoch and time, then the limits.
-            *("epoch", "", 1_000_000, 2**30, 2**33, ""),
-            # Number, place, predecessor, principal, count, then the requirements.
-            *(1, 1, "", "", 1, "", len(MESSAGE), "", ""),
-            b"\x93\x00\xcf\x00\x06\x0b\x24\x18\x1d\x40\x00\xc0",
-            MESSAGE,
-        )
-        return [each if isinstance(each, bytes) else str(each).encode() for each in words]
-
-    async def fence(self, client: Redis) -> None:
-        """Make the other side a writer with an epoch: its appends leave their answers, too."""
-        await client.script_load(APPEND.text)
-        await said(client, "EVAL", FENCE.text, 8, *self._fixed, "epoch", 3_600_000, 1)
 
 
 @asynccontextmanager
@@ -91,18 +64,15 @@ async def opened(url: str, sessions: int) -> AsyncIterator[Scene]:
 async def redis_py(scene: Scene, callers: int) -> AsyncIterator[tuple[Operation, Operation]]:
     """One `EVALSHA` an append, and one `HGETALL` a session, as redis-py's client does it."""
     client = Redis.from_url(scene.url, protocol=3, max_connections=callers + 8)
-    await scene.fence(client)
-    words = [
-        ("EVALSHA", APPEND.digest, 10, *scene.keys(caller), *scene.arguments())
-        for caller in range(callers)
-    ]
+    await scene.script.prepare(client)
+    words = [scene.script.call(each, MESSAGE) for each in scene.ids[:callers]]
 
     async def append(caller: int) -> None:
         answer = await said(client, *words[caller])
         assert answer[0][0] == b"OK"
 
     async def read(caller: int) -> None:
-        found: Any = await client.hgetall(scene.hash(caller))
+        found: Any = await client.hgetall(scene.script.session(scene.ids[caller]))
         assert found[b"n"]
 
     yield append, read
@@ -115,13 +85,16 @@ async def glide(scene: Scene, callers: int) -> AsyncIterator[Operation]:
     made = import_peer_module("glide", "valkey-glide")
     host, _, port = scene.url.removeprefix("redis://").partition("/")[0].partition(":")
     async with Redis.from_url(scene.url) as client:
-        await scene.fence(client)
+        await scene.script.prepare(client)
     node = made.NodeAddress(host, int(port))
     other = await made.GlideClient.create(made.GlideClientConfiguration([node]))
     # Not its `invoke_script`: that sends the same, and is up to a half slower here.
     words = [
-        ["EVALSHA", APPEND.digest, "10", *scene.keys(caller), *scene.arguments()]
-        for caller in range(callers)
+        [
+            each if isinstance(each, bytes) else str(each)
+            for each in scene.script.call(name, MESSAGE)
+        ]
+        for name in scene.ids[:callers]
     ]
 
     async def append(caller: int) -> None:

@@ -36,7 +36,13 @@ from .results import BenchResult, Growth, SubjectResult
 from .targets import Target
 from .worker_pool import MeasurementFailed, WorkerPool
 
-__all__ = ["BenchPlan", "ProgressCallback", "run_benchmark"]
+__all__ = [
+    "BenchPlan",
+    "ProgressCallback",
+    "describe_machine",
+    "list_versions",
+    "run_benchmark",
+]
 
 
 class ProgressCallback(Protocol):
@@ -130,8 +136,8 @@ def run_benchmark(
         workers=plan.workers,
         seconds=perf_counter() - begun,
         interrupted=stopping() or failed is not None,
-        versions=_versions(),
-        machine=f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        versions=list_versions(),
+        machine=describe_machine(),
     )
     if failed is None or stopping():  # a stopped worker may fail while it ends
         return result
@@ -234,7 +240,13 @@ def _result(progress: _TargetProgress) -> SubjectResult:
     )
 
 
-def _versions() -> dict[str, str]:
+def describe_machine() -> str:
+    """`2 cores, Linux x86_64`."""
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+
+
+def list_versions() -> dict[str, str]:
+    """Return the versions of Python, of this package and of uvloop, where they are known."""
     found = {"python": platform.python_version()}
     for package in ("sessionkeeper", "uvloop"):
         try:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -12,16 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
-from sessionkeeper.cli.console import complain, print_line
+from sessionkeeper.cli.console import complain
 
 from ..bench import (
     DEFAULT_SESSIONS,
     DEFAULT_TARGETS,
     MIXES,
     BenchPlan,
-    BenchResult,
     Load,
     MeasurementFailed,
     Target,
@@ -29,7 +25,9 @@ from ..bench import (
     parse_sizes,
     parse_target,
 )
+from .bench_output import show_and_write, writable
 from .bench_run import run_with_progress, stop_on_signal
+from .peers_run import compare_with_peers
 
 __all__ = ["bench"]
 
@@ -39,6 +37,11 @@ _LONGEST_ROUND = 2.0
 _LOAD_OPTIONS = (
     *("mix", "callers", "rate", "half", "sessions", "frames", "payload"),
     *("seconds", "warmup", "rounds", "workers"),
+)
+_PEERS_OPTIONS = ("lines", "redis")
+_NOT_OF_PEERS = (
+    *("store", "mix", "callers", "rate", "half", "sessions", "frames", "skew", "payload"),
+    *("warmup", "workers", "seed", "growth", "max_size"),
 )
 
 
@@ -106,8 +109,14 @@ def bench(  # noqa: PLR0917 - as typer wants them
         float, typer.Option(min=0.0, max=60, help="Seconds of load before each round is measured.")
     ] = 0.2,
     rounds: Annotated[
-        int, typer.Option(min=1, max=1_000, help="Rounds per store; long runs are split into more.")
-    ] = 3,
+        int | None,
+        typer.Option(
+            min=1,
+            max=1_000,
+            help="Rounds per store; long runs are split into more.",
+            show_default="3; 5 with --peers",
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Number of processes that share a store.")
     ] = 1,
@@ -127,6 +136,30 @@ def bench(  # noqa: PLR0917 - as typer wants them
             min=1_000, max=10_000_000, help="Maximum number of sessions and frames in --growth."
         ),
     ] = 100_000,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers",
+            help="Compare our stores with the installed peers and with code by hand, line by line"
+            " in turns, instead of running loads. Takes one to three minutes.",
+        ),
+    ] = False,
+    lines: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --peers: only the lines with this text in their names or in those of the"
+            " peers, such as file, or redis-py; may be repeated.",
+            show_default="all",
+        ),
+    ] = None,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            help="With --peers: URL of a Redis or Valkey server for the lines that need one. Keys"
+            " get unique prefixes and are deleted afterwards.",
+            show_default="none: these lines are left out",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     output: Annotated[
         Path | None,
@@ -146,17 +179,31 @@ def bench(  # noqa: PLR0917 - as typer wants them
     """
     _require_installed(loop)
     for option, file in (("--html", html), ("--output", output)):
-        if file is not None and not _writable(file):
+        if file is not None and not writable(file):
             raise typer.BadParameter(f"{file} cannot be written", param_hint=option)
     if html is not None and output is not None and html.absolute() == output.absolute():
         raise typer.BadParameter("these must be two different files", param_hint="--html, --output")
-    _refuse_unused(context, _LOAD_OPTIONS if growth else ("max_size",), growth)
+    if peers:
+        _refuse_unused(context, _NOT_OF_PEERS, "cannot be used with --peers")
+        return compare_with_peers(
+            lines=lines or (),
+            redis_url=redis,
+            seconds=seconds,
+            rounds=rounds or 5,
+            loop=loop.value,
+            output=output,
+            html=html,
+            as_json=as_json,
+        )
+    _refuse_unused(context, _PEERS_OPTIONS, "requires --peers")
+    unused, why = (_LOAD_OPTIONS, "cannot be used with") if growth else (("max_size",), "requires")
+    _refuse_unused(context, unused, f"{why} --growth")
     if rate is not None and callers is not None:
         raise typer.BadParameter("use only one of them", param_hint="--rate, --callers")
     if half and rate is not None:
         raise typer.BadParameter("cannot be used with --rate", param_hint="--half")
     even = growth and skew is None
-    rounds = max(rounds, math.ceil(seconds / _LONGEST_ROUND))
+    rounds = max(rounds or 3, math.ceil(seconds / _LONGEST_ROUND))
     try:
         plan = BenchPlan(
             targets=_targets(store or DEFAULT_TARGETS),
@@ -188,10 +235,10 @@ def bench(  # noqa: PLR0917 - as typer wants them
     with stop_on_signal() as asked:
         try:
             result = run_with_progress(plan, asked)
-            shown = _show_and_write(result, output, html, as_json=as_json)
+            shown = show_and_write(result, output, html, as_json=as_json)
         except MeasurementFailed as failed:
             if failed.partial_result is not None:
-                _show_and_write(failed.partial_result, output, html, as_json=as_json)
+                show_and_write(failed.partial_result, output, html, as_json=as_json)
             complain(str(failed))
             return BAD_INPUT
         except KeyboardInterrupt:
@@ -203,46 +250,12 @@ def bench(  # noqa: PLR0917 - as typer wants them
         return BAD_INPUT if not shown else LOST if has_losses(result) else 0
 
 
-def _show_and_write(
-    result: BenchResult, output: Path | None, html: Path | None, *, as_json: bool
-) -> bool:
-    """Write the files and show the result; return whether everything succeeded.
-
-    One failure does not stop the rest: measuring again takes time.
-    """
-    written: list[Path] = []
-    failures: list[str] = []
-    for file, write in ((html, _write_page), (output, _write_json)):
-        try:
-            if file is not None:
-                write(result, file)
-                written.append(file)
-        except OSError as error:
-            failures.append(f"{file}: {error.strerror or error}")
-    try:
-        if as_json:
-            print_line(json.dumps(msgspec.to_builtins(result)))
-        else:
-            from .bench_table import show_result
-
-            show_result(result, written)
-    except OSError as error:
-        # The reader is gone, as in `bench | head`: Python must not flush again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            failures.append(f"output: {error.strerror or error}")
-    for failure in failures:
-        complain(failure)
-    return not failures
-
-
-def _refuse_unused(context: typer.Context, names: Sequence[str], growth: bool) -> None:
+def _refuse_unused(context: typer.Context, names: Sequence[str], why: str) -> None:
     """Refuse options that would have no effect."""
     for option in context.command.params:
         source = context.get_parameter_source(option.name or "")
         if option.name in names and source is not None and source.name != "DEFAULT":
-            without = "cannot be used with --growth" if growth else "requires --growth"
-            raise typer.BadParameter(without, param_hint=option.opts[0])
+            raise typer.BadParameter(why, param_hint=option.opts[0])
 
 
 def _targets(names: Sequence[str]) -> tuple[Target, ...]:
@@ -258,16 +271,6 @@ def _require_installed(loop: MeasuredLoop) -> None:
         raise typer.BadParameter("missing: pip install 'sessionkeeper[bench]'", param_hint="bench")
     if loop is MeasuredLoop.UVLOOP and find_spec("uvloop") is None:
         raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
-
-
-def _writable(file: Path) -> bool:
-    folder = file.absolute().parent
-    try:
-        if file.is_dir() or not folder.is_dir():
-            return False
-        return os.access(file if file.exists() else folder, os.W_OK)
-    except OSError:  # the name is too long, or the folder is not accessible
-        return False
 
 
 def _parse_loads(
@@ -300,13 +303,3 @@ def _numbers(option: str, text: str, minimum: float, maximum: float) -> list[flo
             )
         numbers.append(number)
     return numbers
-
-
-def _write_page(result: BenchResult, file: Path) -> None:
-    from ..bench.report import write_page
-
-    write_page(result, file)
-
-
-def _write_json(result: BenchResult, file: Path) -> None:
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")

@@ -9,7 +9,15 @@ import unicodedata
 
 from sessionkeeper.printing import printable
 
-__all__ = ["clip", "pluralize", "format_micros", "format_rate", "make_visible", "measure_width"]
+__all__ = [
+    "clip",
+    "pluralize",
+    "format_micros",
+    "format_rate",
+    "format_ratio",
+    "make_visible",
+    "measure_width",
+]
 
 _WIDE = frozenset("WF")
 
@@ -54,6 +62,11 @@ def format_rate(per_second: float, /) -> str:
     if per_second >= 999.5:
         return f"{_three(per_second / 1e3)} k"
     return _three(per_second)
+
+
+def format_ratio(ratio: float, /) -> str:
+    """Return a ratio with two decimals, or fewer where it is large."""
+    return f"{ratio:.2f}" if ratio < 9.995 else f"{ratio:.1f}" if ratio < 99.95 else f"{ratio:,.0f}"
 
 
 def format_micros(us: float, /) -> str:

@@ -7,7 +7,7 @@ limitations. Read `registry`, `value_peer`, `log_peer`, then an adapter.
 from __future__ import annotations
 
 from .log_peer import LogPeer
-from .optional_import import PeerNotInstalled
+from .optional_import import PeerNotInstalled, pip_command
 from .registry import PEERS, Peer, PeerNeedsPlace, PeerStorage, UnknownPeer, find_peer, peer_names
 from .value_peer import ValuePeer
 
@@ -22,4 +22,5 @@ __all__ = [
     "UnknownPeer",
     "peer_names",
     "find_peer",
+    "pip_command",
 ]

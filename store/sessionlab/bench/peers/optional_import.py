@@ -8,9 +8,22 @@ from types import ModuleType
 
 from sessionkeeper.values.picklable import Picklable
 
-__all__ = ["EXTRA", "PeerNotInstalled", "is_installed", "import_peer_module"]
+__all__ = ["EXTRA", "PeerNotInstalled", "import_peer_module", "is_installed", "pip_command"]
 
 EXTRA = "perf-peers"
+_BROUGHT_BY = {
+    "agents": "openai-agents",
+    "fastmcp": "'fastmcp<4.2'",
+    "google.adk": "google-adk",
+    "google.genai": "google-adk",
+    "key_value.aio": "'py-key-value-aio<0.5'",
+    "langgraph.checkpoint.memory": "langgraph",
+    "langgraph.checkpoint.sqlite": "langgraph-checkpoint-sqlite",
+    "langgraph.graph": "langgraph",
+    "mcp_persist": "mcp-persist",
+    "sqlalchemy": "'sqlalchemy[asyncio]'",
+}
+"""What pip installs for a module that has another name."""
 
 
 class PeerNotInstalled(Picklable, ImportError):
@@ -28,6 +41,11 @@ def is_installed(module: str) -> bool:
         return find_spec(module) is not None
     except ModuleNotFoundError:
         return False
+
+
+def pip_command(module: str) -> str:
+    """Return the command that installs a module that a peer needs."""
+    return f"pip install {_BROUGHT_BY.get(module, module)}"
 
 
 def import_peer_module(module: str, package: str) -> ModuleType:

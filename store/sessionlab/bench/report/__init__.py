@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .comparison import render_comparison, write_comparison
 from .page import render_page, write_page
 
-__all__ = ["render_page", "write_page"]
+__all__ = ["render_comparison", "render_page", "write_comparison", "write_page"]

@@ -19,7 +19,7 @@ from soleowner import Actor, Command, LoopRunner
 from ..peers.log_peer import LogPeer
 from ..store_subject import StoreSubject
 from ..subject import Subject, Work
-from .by_hand import bare_hand_off
+from .by_hand import begin_hand_off
 from .rates import throughput
 
 __all__ = [
@@ -175,7 +175,11 @@ async def asking(_: object, calls: int) -> float:
 
 async def handing_off(_: object, calls: int) -> float:
     """The same by the bare hand-off, which has no validation, bound or answer to a failure."""
-    return await throughput(bare_hand_off(), CALLERS, calls)
+    operation, task = begin_hand_off()
+    try:
+        return await throughput(operation, CALLERS, calls)
+    finally:
+        task.cancel()
 
 
 async def asking_pykka(pykka: Any, calls: int) -> float:
