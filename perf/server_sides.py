@@ -42,6 +42,10 @@ class Scene:
         """Append by the store."""
         return self.store.add_frame(self.envelopes[caller])
 
+    def hash(self, caller: int) -> str:
+        """Key of a session."""
+        return self.script.session(self.ids[caller])
+
     def get(self, caller: int) -> Awaitable[Session]:
         """Read a session by the store."""
         return self.store.get_session(self.ids[caller])
@@ -72,7 +76,7 @@ async def redis_py(scene: Scene, callers: int) -> AsyncIterator[tuple[Operation,
         assert answer[0][0] == b"OK"
 
     async def read(caller: int) -> None:
-        found: Any = await client.hgetall(scene.script.session(scene.ids[caller]))
+        found: Any = await client.hgetall(scene.hash(caller))
         assert found[b"n"]
 
     yield append, read

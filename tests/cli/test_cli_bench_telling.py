@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from sessionlab.bench import BenchResult, Load, SubjectResult
-from sessionlab.cli.bench import _show_and_write
+from sessionlab.cli.bench_output import show_and_write
 from sessionlab.cli.bench_table import _COLUMNS, _fitting
 
 RESULT = BenchResult(
@@ -32,7 +32,7 @@ def test_a_file_that_cannot_be_written_keeps_nothing_else_back(
 ) -> None:
     """A full disk is reported in one line; the other file and the table are written."""
     numbers = tmp_path / "bench.json"
-    assert not _show_and_write(RESULT, numbers, FULL, as_json=False)
+    assert not show_and_write(RESULT, numbers, FULL, as_json=False)
     assert json.loads(numbers.read_bytes())["machine"] == "2 cores"
     output = capsys.readouterr()
     assert "mine: µ, no durability" in output.out
@@ -48,7 +48,7 @@ def test_an_output_that_is_full_is_one_line(
     """The exit code does not say that something was lost."""
     with FULL.open("w") as full:
         monkeypatch.setattr(sys, "stdout", full)
-        assert not _show_and_write(RESULT, None, None, as_json=as_json)
+        assert not show_and_write(RESULT, None, None, as_json=as_json)
         monkeypatch.undo()
     assert capsys.readouterr().err == "sessionkeeper: output: No space left on device\n"
 
@@ -62,7 +62,7 @@ def test_a_missing_reader_is_no_failure(
     os.close(reads)
     with open(writes, "w", encoding="utf-8") as broken:
         monkeypatch.setattr(sys, "stdout", broken)
-        assert _show_and_write(RESULT, None, None, as_json=as_json)
+        assert show_and_write(RESULT, None, None, as_json=as_json)
         monkeypatch.undo()
     assert capsys.readouterr().err == ""
 
@@ -72,7 +72,7 @@ def test_a_terminal_without_greek_letters_shows_the_rest(monkeypatch: pytest.Mon
     shown = io.BytesIO()
     with io.TextIOWrapper(shown, "ascii") as ascii_only:
         monkeypatch.setattr(sys, "stdout", ascii_only)
-        assert _show_and_write(RESULT, None, None, as_json=False)
+        assert show_and_write(RESULT, None, None, as_json=False)
         monkeypatch.undo()
         assert b"mine: \\xb5, no durability" in shown.getvalue()
 
