@@ -14,7 +14,7 @@ from .loop_monitor import rss_bytes
 from .store_subject import StoreSubject
 from .subject import Subject, Work
 
-__all__ = ["SMALLEST", "FilledSubject"]
+__all__ = ["SMALLEST", "FilledSubject", "name_session"]
 
 SMALLEST = 1_000
 _AT_ONCE = 256
@@ -100,7 +100,7 @@ class FilledSubject:
         """Get each session once: the first get after a change may cost more, and on a large
         subject most gets would be first ones."""
         if Work.GET in self.offers:
-            await self._each(self.subject.get, map(_name, range(self._sessions)))
+            await self._each(self.subject.get, map(name_session, range(self._sessions)))
 
     async def settle(self, size: int) -> None:
         """Make the long log anew if measuring has made it half as long again."""
@@ -116,13 +116,13 @@ class FilledSubject:
             return [_LONG] * many
         random, sessions = self._random.random, self._sessions
         if not self._skew:
-            return [_name(int(random() * sessions)) for _ in range(many)]
+            return [name_session(int(random() * sessions)) for _ in range(many)]
         if len(self._heat) != sessions:
             self._heat = list(accumulate(rank**-self._skew for rank in range(1, sessions + 1)))
         heat, whole = self._heat, self._heat[-1]
         ranks = (bisect(heat, random() * whole, hi=sessions - 1) for _ in range(many))
         # The most popular sessions are spread over the order of creation.
-        return [_name(rank * _STRIDE % sessions) for rank in ranks]
+        return [name_session(rank * _STRIDE % sessions) for rank in ranks]
 
     def call(self, work: Work | None, batch: int) -> Callable[[str], Awaitable[object]]:
         """Return a function that does this work on a session; None means a sweep."""
@@ -162,11 +162,11 @@ class FilledSubject:
     ) -> None:
         while self._sessions < size and not stopped():
             some = range(self._sessions, min(size, self._sessions + _AT_ONCE))
-            await asyncio.gather(*(make(_name(number)) for number in some))
+            await asyncio.gather(*(make(name_session(number)) for number in some))
             self._sessions = some.stop
 
     async def _delete_all(self) -> None:
-        await self._each(self.subject.delete, [_LONG, *map(_name, range(self._sessions))])
+        await self._each(self.subject.delete, [_LONG, *map(name_session, range(self._sessions))])
 
     async def _each(self, do: Callable[[str], Awaitable[object]], keys: Iterable[str]) -> None:
         waiting = iter(keys)
@@ -174,5 +174,6 @@ class FilledSubject:
             await asyncio.gather(*map(do, some))
 
 
-def _name(number: int) -> str:
+def name_session(number: int) -> str:
+    """Return the id of a session by its number."""
     return f"bench-{number}"

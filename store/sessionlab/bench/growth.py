@@ -13,6 +13,7 @@ from contextlib import suppress
 from statistics import linear_regression
 
 from .cost import Sample, measure_cost
+from .dict_lookups import DictLookups
 from .filled_subject import SMALLEST, FilledSubject
 from .results import Curve, Growth, Point
 from .subject import Subject, Work
@@ -154,9 +155,13 @@ class _Measuring:
 
     async def _grow(self, subject: FilledSubject, small: FilledSubject | None) -> None:
         few = [size for size in self._sizes if size <= MAX_SESSIONS]
-        await self._over(
-            "sessions", few, subject.fill, _of_sessions(subject), subject=subject, small=small
-        )
+        samples = _of_sessions(subject)
+        lookups = DictLookups()
+        for size in few:
+            await self._over(
+                "sessions", [size], subject.fill, samples, subject=subject, small=small
+            )
+            self._look_up(lookups, size, subject=subject, small=small)
         if Work.APPEND in subject.offers:
             samples = _of_frames(subject)
             await self._over(
@@ -181,6 +186,22 @@ class _Measuring:
             for what, sample in samples.items():
                 if sample.work is not Work.LIST or size <= _MAX_LISTED:
                     await self._point(what, over, size, sample, subject=subject, small=small)
+
+    def _look_up(
+        self,
+        lookups: DictLookups,
+        size: int,
+        *,
+        subject: FilledSubject,
+        small: FilledSubject | None,
+    ) -> None:
+        """Measure a plain dict of the same size, beside the subject."""
+        what, over = "dict lookup", "sessions"
+        self._at(f"{what} at {size:,} {over}")
+        lookups.fill(size)
+        points = self._rows.setdefault((what, over), [])
+        base = points[0].cost.median if points else None
+        points.append(Point(size, lookups.measure(subject, small, base=base)))
 
     async def _point(
         self,

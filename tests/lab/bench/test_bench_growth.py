@@ -10,6 +10,7 @@ import pytest
 from sessionlab.bench import Growth, Point, Spread
 from sessionlab.bench import cost as costing
 from sessionlab.bench import growth as growing
+from sessionlab.bench.dict_lookups import DictLookups
 from sessionlab.bench.filled_subject import FilledSubject
 from sessionlab.bench.growth import fit_exponent, measure_growth, sizes_up_to
 from sessionlab.bench.targets import make_subject, parse_target
@@ -62,7 +63,18 @@ async def test_a_store_grows_in_every_way(tmp_path: Any) -> None:
         lambda place: make_subject(target, tmp_path, place=place), 1_000, tell=told.append
     )
     works = {over: set(exponents(growth, over)) for over in ("sessions", "frames", "callers")}
-    every = {"get", "touch", "append", "read", "set", "modify", "create+delete", "sweep", "list"}
+    every = {
+        "dict lookup",
+        "get",
+        "touch",
+        "append",
+        "read",
+        "set",
+        "modify",
+        "create+delete",
+        "sweep",
+        "list",
+    }
     assert works == {
         "sessions": every,
         "frames": {"append", "read"},
@@ -72,6 +84,28 @@ async def test_a_store_grows_in_every_way(tmp_path: Any) -> None:
     assert growth.stall_ms > 0
     assert limitations == ("no durability",)
     assert "growing to 1,000 sessions" in told
+
+
+async def test_a_dict_is_measured_beside_the_store(
+    subjects: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As large as the store at each size, by the names that it is asked for."""
+    seen: list[str] = []
+    measure = DictLookups.measure
+
+    def measured(lookups: DictLookups, subject: FilledSubject, *rest: Any, **base: Any) -> Spread:
+        seen.append(f"{lookups} beside {subject}")
+        return measure(lookups, subject, *rest, **base)
+
+    monkeypatch.setattr(DictLookups, "measure", measured)
+    growth, _ = await measure_growth(lambda _: subjects.Flat(), 3_162)
+    assert [each.partition(" sessions")[0] for each in seen] == [
+        "<DictLookups in 1,000> beside <Filled 1,000",
+        "<DictLookups in 3,162> beside <Filled 3,162",
+    ]
+    (curve,) = (each for each in growth.curves if each.what == "dict lookup")
+    assert [point.size for point in curve.points] == [1_000, 3_162]
+    assert curve.exponent is not None
 
 
 async def test_growth_that_is_stopped_keeps_what_it_has(subjects: Any) -> None:
