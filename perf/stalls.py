@@ -139,11 +139,13 @@ def answers(store: Any) -> dict[str, Answer]:
 @asynccontextmanager
 async def opened(kind: str, place: str) -> AsyncIterator[Any]:
     """Open an empty store of a kind."""
-    store: Any = {
-        "memory": ActorSessionStore,
-        "sqlite": lambda: SQLiteSessionStore(f"{place}/store.db", durability="os"),
-        "redis": lambda: RedisSessionStore(place),
-    }[kind]()
+    store: Any
+    if kind == "memory":
+        store = ActorSessionStore()
+    elif kind == "sqlite":
+        store = SQLiteSessionStore(f"{place}/store.db", durability="os")
+    else:
+        store = RedisSessionStore(place)
     async with store:
         yield store
 
@@ -152,7 +154,6 @@ async def measured(kind: str, place: str, only: str) -> dict[str, list[float]]:
     """Return for each answer the longest turn without the collector, with it, and the whole."""
     await see_a_stall()
     found: dict[str, list[float]] = {}
-    clock = time.thread_time if kind != "sqlite" else time.perf_counter
     async with opened(kind, place) as store:
         await fill(store)
         for what, answer in answers(store).items():
@@ -196,7 +197,7 @@ def main() -> None:
     parser.add_argument("--worker", nargs=2)
     asked = parser.parse_args()
     if asked.worker:
-        print(json.dumps(uvloop.run(measured(*asked.worker, asked.only))))
+        print(json.dumps(uvloop.run(measured(asked.worker[0], asked.worker[1], asked.only))))
         return
     sides = [*([asked.other.resolve()] if asked.other else []), HERE]
     kinds = [*filter(None, asked.kinds.split(",")), *(["redis"] if asked.redis else [])]

@@ -7,6 +7,7 @@ from typing import ClassVar, TypeVar
 
 from ..values.session import Session
 from .command import StoreCommand
+from .session_row import capture_sessions
 from .tables import Tables
 
 __all__ = ["CountOwnSessions", "ListOwnSessions", "Scoped"]
@@ -43,7 +44,7 @@ class Scoped(StoreCommand[R], frozen=True, gc=False):
         return self.command.apply(tables)
 
 
-class ListOwnSessions(StoreCommand[list[Session]], frozen=True, gc=False):
+class ListOwnSessions(StoreCommand[Sequence[Session]], frozen=True, gc=False):
     read_only: ClassVar[bool] = True
     principal: str
 
@@ -51,8 +52,10 @@ class ListOwnSessions(StoreCommand[list[Session]], frozen=True, gc=False):
     def touches(self) -> Sequence[str]:
         return ()  # others are passed over
 
-    def apply(self, tables: Tables, /) -> list[Session]:
-        return [row.snapshot() for row in tables.rows() if row.session.principal == self.principal]
+    def apply(self, tables: Tables, /) -> Sequence[Session]:
+        of = self.principal
+        own = (row for row in tables.rows() if row.session.principal == of)
+        return capture_sessions(own)
 
 
 class CountOwnSessions(StoreCommand[int], frozen=True, gc=False):

@@ -16,7 +16,7 @@ from . import archive_rules
 from . import session_rules as rules
 from .change import apply_change, store_change
 from .command import OneSession, StoreCommand
-from .session_row import SessionRow
+from .session_row import SessionRow, capture_sessions
 from .tables import Tables
 
 __all__ = [
@@ -100,7 +100,7 @@ class GetSession(OneSession[Session], frozen=True, gc=False):
         return row.snapshot()
 
 
-class GetSessionsBatch(StoreCommand[list[Session]], frozen=True, gc=False):
+class GetSessionsBatch(StoreCommand[Sequence[Session]], frozen=True, gc=False):
     read_only: ClassVar[bool] = True
     session_ids: Sequence[str]
 
@@ -112,8 +112,8 @@ class GetSessionsBatch(StoreCommand[list[Session]], frozen=True, gc=False):
         for session_id in self.session_ids[:count]:
             rules.require(tables, session_id)
 
-    def apply(self, tables: Tables, /) -> list[Session]:
-        return [rules.require(tables, session_id).snapshot() for session_id in self.session_ids]
+    def apply(self, tables: Tables, /) -> Sequence[Session]:
+        return capture_sessions(rules.require(tables, each) for each in self.session_ids)
 
 
 class UpdateSession(StoreCommand[Session], frozen=True, gc=False):
@@ -132,7 +132,7 @@ class UpdateSession(StoreCommand[Session], frozen=True, gc=False):
         return row.snapshot()
 
 
-class UpdateSessionsBatch(StoreCommand[list[Session]], frozen=True, gc=False):
+class UpdateSessionsBatch(StoreCommand[Sequence[Session]], frozen=True, gc=False):
     sessions: Sequence[Session]
     context: Context
 
@@ -143,11 +143,11 @@ class UpdateSessionsBatch(StoreCommand[list[Session]], frozen=True, gc=False):
     def check_first(self, tables: Tables, count: int, /) -> None:
         self._checked(tables, self.sessions[:count])
 
-    def apply(self, tables: Tables, /) -> list[Session]:
+    def apply(self, tables: Tables, /) -> Sequence[Session]:
         rows = self._checked(tables, self.sessions)
         for session in self.sessions:
             rules.change_session(tables, rows[session.id], session, self.context)
-        return [row.snapshot() for row in rows.values()]
+        return capture_sessions(rows.values())
 
     def _checked(self, tables: Tables, sessions: Sequence[Session]) -> dict[str, SessionRow]:
         rows: dict[str, SessionRow] = {}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import cast
 
+import msgspec
+
+from ..interface.long_answers import SLICE, Captured
 from ..values.session import Session
 from .sole_holder import is_sole_holder
 
-__all__ = ["SessionRow"]
+__all__ = ["SessionCapture", "SessionRow", "capture_sessions", "show_moment"]
 
 
 class SessionRow:
@@ -117,9 +122,9 @@ class SessionRow:
         if self._is_current:
             return self.session
         if self._created is None:
-            self._created = _moment(self.created_at)
-        last_activity = _moment(self.last_activity)
-        ended_at = None if self.ended_at is None else _moment(self.ended_at)
+            self._created = show_moment(self.created_at)
+        last_activity = show_moment(self.last_activity)
+        ended_at = None if self.ended_at is None else show_moment(self.ended_at)
         # A local variable would be another holder.
         alone = is_sole_holder(self.session)
         fields = vars(self.session) if alone else vars(self.session).copy()
@@ -137,6 +142,98 @@ class SessionRow:
         self._is_current = True
         return self.session
 
+    def shown_created_at(self) -> datetime:
+        """Return the time of creation as it is shown."""
+        if self._created is None:
+            self._created = show_moment(self.created_at)
+        return self._created
 
-def _moment(seconds: float) -> datetime:
+    @property
+    def is_kept(self) -> bool:
+        """Whether `session` is the current snapshot."""
+        return self._is_current
+
+    def capture(self) -> SessionCapture:
+        """Return what the current snapshot is made of, in a tenth of the time of making it.
+
+        While somebody has it, `session` is not brought up to date in its place.
+        """
+        return SessionCapture(
+            self.session,
+            self.revision,
+            self.shown_created_at() if self._created is None else self._created,
+            self.last_activity,
+            self.ended_at,
+            self.frame_count,
+            self.last_seq,
+            self.odd_frames,
+            self.gap_frames,
+            self.incarnation,
+        )
+
+
+class SessionCapture(msgspec.Struct, frozen=True, gc=False):
+    """A session at one moment, which does not change with its row; anybody may make the snapshot.
+
+    `gc=False`: it refers to nothing that could refer to it, and thousands are made at once.
+    """
+
+    session: Session
+    """Right in the caller's fields."""
+    revision: int
+    created_at: datetime
+    last_activity: float
+    ended_at: float | None
+    frame_count: int
+    last_seq: int
+    odd_frames: int
+    gap_frames: int
+    incarnation: str
+
+    def show(self) -> Session:
+        """Make the snapshot."""
+        ended_at = self.ended_at
+        return Session.trusted(
+            vars(self.session)
+            | {
+                "revision": self.revision,
+                "created_at": self.created_at,
+                "last_activity": show_moment(self.last_activity),
+                "ended_at": None if ended_at is None else show_moment(ended_at),
+                "frame_count": self.frame_count,
+                "last_seq": self.last_seq,
+                "odd_frames": self.odd_frames,
+                "gap_frames": self.gap_frames,
+                "incarnation": self.incarnation,
+            }
+        )
+
+
+def capture_sessions(rows: Iterable[SessionRow], /) -> Sequence[Session]:
+    """Return the snapshots of rows, of now; all but the first may be made later, by the caller.
+
+    A few are made here, so that a short answer is whole at once, and in every call some more of
+    those that do not change, to be kept by their rows.
+    """
+    parts: list[Session | SessionCapture] = []
+    made = 0
+    for row in rows:
+        if row.is_kept:
+            parts.append(row.session)
+            continue
+        made += 1
+        parts.append(row.snapshot() if made <= SLICE else row.capture())
+    if made <= SLICE:
+        return cast("list[Session]", parts)
+    return Captured(_show_each, parts)
+
+
+def _show_each(parts: Sequence[Session | SessionCapture]) -> list[Session]:
+    return [
+        part.show() if type(part) is SessionCapture else cast("Session", part) for part in parts
+    ]
+
+
+def show_moment(seconds: float) -> datetime:
+    """Return seconds since the epoch as they are shown."""
     return datetime.fromtimestamp(seconds, UTC)

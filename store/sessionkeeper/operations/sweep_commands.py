@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from contextvars import Context
 from typing import ClassVar
 
-from ..values.query import SessionPage, SessionQuery
+from ..values.query import SessionQuery
 from ..values.session import Session
 from ..values.statistics import TableStatistics
 from . import sweep_rules as sweeping
 from .command import StoreCommand
 from .newest_first import Place
+from .session_row import capture_sessions
+from .sweep_rules import FoundSessions
 from .tables import Tables
 
 __all__ = [
@@ -25,11 +27,11 @@ __all__ = [
 ]
 
 
-class ListSessions(StoreCommand[list[Session]], frozen=True, gc=False):
+class ListSessions(StoreCommand[Sequence[Session]], frozen=True, gc=False):
     read_only: ClassVar[bool] = True
 
-    def apply(self, tables: Tables, /) -> list[Session]:
-        return [row.snapshot() for row in tables.rows()]
+    def apply(self, tables: Tables, /) -> Sequence[Session]:
+        return capture_sessions(tables.rows())
 
 
 class CountSessions(StoreCommand[int], frozen=True, gc=False):
@@ -53,7 +55,7 @@ class ReadStatistics(StoreCommand[TableStatistics], frozen=True, gc=False):
         )
 
 
-class FindSessions(StoreCommand[SessionPage], frozen=True, gc=False):
+class FindSessions(StoreCommand[FoundSessions], frozen=True, gc=False):
     read_only: ClassVar[bool] = True
     query: SessionQuery
     after: int
@@ -63,11 +65,11 @@ class FindSessions(StoreCommand[SessionPage], frozen=True, gc=False):
     def touches(self) -> Sequence[str]:
         return ()  # the query says whose
 
-    def apply(self, tables: Tables, /) -> SessionPage:
+    def apply(self, tables: Tables, /) -> FoundSessions:
         return sweeping.find_sessions(tables, self.query, self.after, self.limit)
 
 
-class FindSessionsByActivity(StoreCommand[SessionPage], frozen=True, gc=False):
+class FindSessionsByActivity(StoreCommand[FoundSessions], frozen=True, gc=False):
     read_only: ClassVar[bool] = True
     query: SessionQuery
     after: Place | None
@@ -77,7 +79,7 @@ class FindSessionsByActivity(StoreCommand[SessionPage], frozen=True, gc=False):
     def touches(self) -> Sequence[str]:
         return ()  # the query says whose
 
-    def apply(self, tables: Tables, /) -> SessionPage:
+    def apply(self, tables: Tables, /) -> FoundSessions:
         return sweeping.find_by_activity(tables, self.query, self.after, self.limit)
 
 

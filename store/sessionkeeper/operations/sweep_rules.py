@@ -5,53 +5,81 @@ None of them scans: the work is in proportion to what is found, ended or removed
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from math import inf
 
+import msgspec
+
 from ..values.clock import micros, moment_micros
 from ..values.events import SessionEventKind
-from ..values.query import SessionPage, SessionQuery
+from ..values.query import SessionQuery
 from ..values.session import Session
 from .newest_first import Place
-from .session_row import SessionRow
+from .session_row import SessionRow, capture_sessions, show_moment
 from .session_rules import delete_session, time_out
 from .tables import Tables
 
-__all__ = ["expire_sessions", "find_by_activity", "find_sessions", "purge_sessions"]
+__all__ = [
+    "FoundSessions",
+    "expire_sessions",
+    "find_by_activity",
+    "find_sessions",
+    "purge_sessions",
+]
 
 LOOKS = 1_000
 """Maximum number of sessions that one page looks at beyond those it returns."""
 
 
-def find_sessions(tables: Tables, query: SessionQuery, after: int, limit: int) -> SessionPage:
+class FoundSessions(msgspec.Struct, frozen=True, gc=False):
+    """A page as its command returns it."""
+
+    sessions: Sequence[Session]
+    cursor: str | None
+
+
+def find_sessions(tables: Tables, query: SessionQuery, after: int, limit: int) -> FoundSessions:
     """Return the first sessions after that number of creation which match, at most `limit`."""
-    found: list[Session] = []
+    found: list[SessionRow] = []
     last = after
+    matches = _matcher(query)
     for looks, row in enumerate(tables.rows_after(after)):
         if len(found) == limit or looks == LOOKS + limit:
-            return SessionPage(tuple(found), str(last))
+            return FoundSessions(capture_sessions(found), str(last))
         last = row.number
-        session = row.snapshot()
-        if query.matches(session):
-            found.append(session)
-    return SessionPage(tuple(found), None)
+        if matches(row):
+            found.append(row)
+    return FoundSessions(capture_sessions(found), None)
 
 
 def find_by_activity(
     tables: Tables, query: SessionQuery, after: Place | None, limit: int
-) -> SessionPage:
+) -> FoundSessions:
     """Return the first matching sessions after that place, at most `limit`, newest first."""
-    found: list[Session] = []
+    found: list[SessionRow] = []
     last: Place = (0, 0)
+    matches = _matcher(query)
     for looks, row in enumerate(tables.rows_by_activity(after)):
         if len(found) == limit or looks == LOOKS + limit:
-            return SessionPage(tuple(found), f"{last[0]}:{last[1]}")
+            return FoundSessions(capture_sessions(found), f"{last[0]}:{last[1]}")
         last = int(micros(row.steady_active_at)), row.number
-        session = row.snapshot()
-        if query.matches(session):
-            found.append(session)
-    return SessionPage(tuple(found), None)
+        if matches(row):
+            found.append(row)
+    return FoundSessions(capture_sessions(found), None)
+
+
+def _matcher(query: SessionQuery) -> Callable[[SessionRow], bool]:
+    """Return a function that says whether a row matches, without making its snapshot."""
+
+    def matches(row: SessionRow) -> bool:
+        return query.matches_fields(row.session) and (
+            not has_times
+            or query.matches_times(row.shown_created_at(), show_moment(row.last_activity))
+        )
+
+    has_times = query.has_times
+    return matches
 
 
 def expire_sessions(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import copy_context
 from datetime import datetime
+from functools import partial
 from typing import Protocol, TypeVar
 
 from ..interface.arguments import (
@@ -31,6 +32,7 @@ from ..interface.arguments import (
 from ..interface.atomic_store import AtomicSessionStore, Change
 from ..interface.frame_watcher import FrameWatcher, LogPage, Proof
 from ..interface.listeners import Listeners
+from ..interface.long_answers import FRAMES_A_SLICE, in_slices, map_in_slices
 from ..interface.wakeups import StoreWakeups
 from ..operations import (
     AddFrame,
@@ -75,7 +77,7 @@ __all__ = ["CommandStore"]
 R = TypeVar("R")
 
 MOST_A_PAGE = 1_000
-WATCHED_AT_ONCE = 100
+WATCHED_AT_ONCE = FRAMES_A_SLICE
 """Number of frames that a watcher reads at once."""
 
 
@@ -111,18 +113,19 @@ class CommandStore(AtomicSessionStore):
         await self._run(DeleteSession(checked_id(session_id), copy_context()))
 
     async def list_sessions(self) -> list[Session]:
-        return await self._run(ListSessions())
+        return await in_slices(await self._run(ListSessions()))
 
     async def count_sessions(self) -> int:
         return await self._run(CountSessions())
 
     async def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
         """Return sessions in the requested order, all of one moment. Raises `SessionNotFound`."""
-        return await self._run(GetSessionsBatch(checked_ids(session_ids)))
+        return await in_slices(await self._run(GetSessionsBatch(checked_ids(session_ids))))
 
     async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
         """Update all sessions or none. Raises as `update_session`, `ValueError` for one twice."""
-        return await self._run(UpdateSessionsBatch(checked_sessions(sessions), copy_context()))
+        command = UpdateSessionsBatch(checked_sessions(sessions), copy_context())
+        return await in_slices(await self._run(command))
 
     async def modify_session(self, session_id: str, change: Change, /) -> Session:
         return await self._run(ModifySession(checked_id(session_id), change, copy_context()))
@@ -170,7 +173,8 @@ class CommandStore(AtomicSessionStore):
     async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
         session_id = checked_id(session_id)
         _, records = await self._run(ReadFrames(session_id, 0, None, None, newest=False))
-        return [unpack(session_id, record) for record in records]
+        make = partial(unpack, session_id)
+        return await map_in_slices(make, records, size=FRAMES_A_SLICE)
 
     async def read_frames(
         self,
@@ -199,7 +203,7 @@ class CommandStore(AtomicSessionStore):
             checked_stream(stream),
             checked_incarnation(incarnation),
         )
-        frames = _frames(session_id, *await self._run(command))
+        frames = await _frames(session_id, *await self._run(command))
         return frames[::-1] if reverse else frames
 
     async def search_frames(
@@ -219,7 +223,7 @@ class CommandStore(AtomicSessionStore):
         checked_count("limit", limit, minimum=1)
         command = SearchFrames(session_id, wanted, after, limit, checked_incarnation(incarnation))
         found = await self._run(command)
-        frames = _frames(session_id, found.numbers, found.records)
+        frames = await _frames(session_id, found.numbers, found.records)
         return FrameSearch(tuple(frames), found.scanned_to, found.is_complete)
 
     async def count_frames(self, session_id: str, /, *, stream: str | None = None) -> int:
@@ -254,8 +258,11 @@ class CommandStore(AtomicSessionStore):
             raise TypeError(f"a SessionQuery is expected, not {type(query).__name__}")
         checked_count("limit", limit, minimum=1, maximum=MOST_A_PAGE)
         if checked_order(order) is SessionOrder.CREATED:
-            return await self._run(FindSessions(query, checked_cursor(cursor), limit))
-        return await self._run(FindSessionsByActivity(query, checked_activity(cursor), limit))
+            found = await self._run(FindSessions(query, checked_cursor(cursor), limit))
+        else:
+            place = checked_activity(cursor)
+            found = await self._run(FindSessionsByActivity(query, place, limit))
+        return SessionPage(tuple(await in_slices(found.sessions)), found.cursor)
 
     async def expire_sessions(
         self, *, idle: float | None = None, age: float | None = None, limit: int = 100
@@ -298,7 +305,7 @@ class CommandStore(AtomicSessionStore):
                 session_id, number, after, WATCHED_AT_ONCE, proof, stream, incarnation
             )
             found = await self._run(command)
-            frames = _frames(session_id, found.numbers, found.records)
+            frames = await _frames(session_id, found.numbers, found.records)
             seen = frames[-1].seq if frames else after, found.proof
             return LogPage(found.number, frames, found.ended)
 
@@ -327,9 +334,11 @@ class CommandStore(AtomicSessionStore):
         return None
 
 
-def _frames(session_id: str, numbers: Sequence[int], records: Sequence[FrameRecord]) -> list[Frame]:
+async def _frames(
+    session_id: str, numbers: Sequence[int], records: Sequence[FrameRecord]
+) -> list[Frame]:
+    def make(seq: int, record: FrameRecord) -> Frame:
+        return Frame.trusted({"seq": seq, "envelope": unpack(session_id, record)})
+
     # A log that lost its end may return fewer records than numbers.
-    return [
-        Frame.trusted({"seq": seq, "envelope": unpack(session_id, record)})
-        for seq, record in zip(numbers, records, strict=False)
-    ]
+    return await map_in_slices(make, numbers, records, size=FRAMES_A_SLICE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from ..interface.long_answers import in_slices
 from ..interface.wakeups import PrincipalWakeups
 from ..operations import CountOwnSessions, ListOwnSessions, Scoped
 from ..operations.command import StoreCommand
@@ -44,7 +45,7 @@ class PrincipalStore(PrincipalMethods, CommandStore):
         self.guarantees = store.guarantees  # type: ignore[misc]  # of the class it is a view of
 
     async def list_sessions(self) -> list[Session]:
-        return await self._run(ListOwnSessions(self._principal))
+        return await in_slices(await self._run(ListOwnSessions(self._principal)))
 
     async def count_sessions(self) -> int:
         return await self._run(CountOwnSessions(self._principal))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -47,8 +48,25 @@ class SessionQuery(Value):
     active_from: AwareDatetime | None = None
     active_before: AwareDatetime | None = None
 
+    @property
+    def has_times(self) -> bool:
+        """Whether times of a session decide, too."""
+        return not (
+            self.created_from
+            is self.created_before
+            is self.active_from
+            is self.active_before
+            is None
+        )
+
     def matches(self, session: Session) -> bool:
         """Return whether a session matches at this moment."""
+        return self.matches_fields(session) and self.matches_times(
+            session.created_at, session.last_activity
+        )
+
+    def matches_fields(self, session: Session) -> bool:
+        """Return whether the caller's fields of a session match."""
         return (
             (self.states is None or session.state in self.states)
             and (self.statuses is None or session.status in self.statuses)
@@ -56,10 +74,15 @@ class SessionQuery(Value):
             and (self.tags_any is None or not self.tags_any.isdisjoint(session.tags))
             and (self.tags_all is None or self.tags_all <= session.tags)
             and (self.principal is None or self.principal == session.principal)
-            and (self.created_from is None or self.created_from <= session.created_at)
-            and (self.created_before is None or session.created_at < self.created_before)
-            and (self.active_from is None or self.active_from <= session.last_activity)
-            and (self.active_before is None or session.last_activity < self.active_before)
+        )
+
+    def matches_times(self, created_at: datetime, last_activity: datetime) -> bool:
+        """Return whether these times of a session match."""
+        return (
+            (self.created_from is None or self.created_from <= created_at)
+            and (self.created_before is None or created_at < self.created_before)
+            and (self.active_from is None or self.active_from <= last_activity)
+            and (self.active_before is None or last_activity < self.active_before)
         )
 
 

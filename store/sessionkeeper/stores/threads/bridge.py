@@ -62,6 +62,9 @@ def run_coroutine(
     try:
         command = steps.send(None)
         while True:
+            if command is None:  # a pause, which only a loop needs
+                command = steps.send(None)
+                continue
             try:
                 reply = port.ask(command, timeout=timeout)
             except BaseException as error:

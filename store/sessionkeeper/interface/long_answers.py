@@ -1,0 +1,79 @@
+"""Long answers: captured in one step of the owner, made by their caller in slices.
+
+The step that captures an answer decides what is in it, so the answer is of one moment. What was
+captured never changes. Making it may take many turns of the loop, in which others run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from types import coroutine
+from typing import Any, TypeVar, overload
+
+__all__ = ["FRAMES_A_SLICE", "SLICE", "Captured", "in_slices", "map_in_slices", "pause"]
+
+R = TypeVar("R")
+
+SLICE = 32
+"""Number of sessions, or of lines of an export, that are made in one turn: about 0.1 ms."""
+FRAMES_A_SLICE = 100
+"""The same of frames, which take a third of that; also what a watcher reads at once."""
+
+
+class Captured(Sequence[R]):
+    """A sequence that makes its items each time it is sliced, from parts that never change."""
+
+    __slots__ = ("_make", "_parts")
+
+    def __init__(self, make: Callable[[Sequence[Any]], list[R]], parts: Sequence[Any]) -> None:
+        """`make` makes the items of some of the parts; slicing raises what it raises."""
+        self._make = make
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    @overload
+    def __getitem__(self, index: int) -> R: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[R]: ...
+    def __getitem__(self, index: int | slice) -> R | list[R]:
+        if isinstance(index, slice):
+            return self._make(self._parts[index])
+        return self._make((self._parts[index],))[0]
+
+    def __repr__(self) -> str:
+        return f"<Captured {len(self._parts)} parts>"
+
+
+async def in_slices(items: Sequence[R], /, *, size: int = SLICE) -> list[R]:
+    """Return all items; those that are only captured are made `size` in a turn of the loop."""
+    if isinstance(items, list):
+        return items  # they are all there
+    return await map_in_slices(_itself, items, size=size)
+
+
+async def map_in_slices(
+    make: Callable[..., R], /, *sequences: Sequence[Any], size: int = SLICE
+) -> list[R]:
+    """Return `map(make, *sequences)` as a list, with a pause after each `size` items.
+
+    The shortest sequence ends it. A cancellation in a pause leaves nothing behind. Raises what
+    `make` raises.
+    """
+    made: list[R] = []
+    for start in range(0, min(map(len, sequences)), size):
+        if start:
+            await pause()
+        made += map(make, *[each[start : start + size] for each in sequences])
+    return made
+
+
+@coroutine
+def pause() -> Generator[None]:
+    """Let the loop serve others. A thread that drives a coroutine without a loop goes on."""
+    yield
+
+
+def _itself(item: R) -> R:
+    return item
