@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..interface.atomic_store import AtomicSessionStore
+from ..interface.long_answers import LINES_A_SLICE, map_in_slices
 from ..values.errors import StoreUnavailable, short_id
 from ..values.message import Frame
 from ..values.session import Session
@@ -28,7 +29,8 @@ async def export_session(store: AtomicSessionStore, session_id: str, /) -> list[
         session = await store.get_session(session_id)
         frames = await _frames_until(store, session)
         if len(frames) == session.frame_count and await is_same_life(store, session):
-            return [session_line(session, len(frames)), *map(frame_line, frames)]
+            lines = await map_in_slices(frame_line, frames, size=LINES_A_SLICE)
+            return [session_line(session, len(frames)), *lines]
     raise StoreUnavailable(
         f"session {short_id(session_id)!r} is trimmed or made anew faster than it can be read"
     )

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from ...interface.atomic_store import Change
 from ...interface.frame_watcher import REMOVED, LogPage, Proof, is_replaced
+from ...interface.long_answers import SLICE, map_in_slices
 from ...interface.session_store import SessionStore
 from ...operations.frame_commands import proof_of
 from ...operations.frame_record import pack
@@ -169,7 +170,7 @@ async def read(
             if stream is not None:
                 numbered = [each for each in numbered if each[1].context.stream == stream]
             part = numbered[-limit:] if newest else numbered[:limit]
-            return [Frame(seq=number, envelope=envelope) for number, envelope in part]
+            return await map_in_slices(_numbered, part, size=SLICE)
     raise StoreUnavailable("another process kept removing frames")
 
 
@@ -219,6 +220,10 @@ async def look(
     frames = frames[:limit]
     newest = proof_of(pack(frames[-1].envelope)) if frames else before
     return LogPage(watched, frames, session.state.is_terminal, newest)
+
+
+def _numbered(part: tuple[int, MessageEnvelope]) -> Frame:
+    return Frame(seq=part[0], envelope=part[1])
 
 
 def _first(session: Session) -> int:
