@@ -69,9 +69,10 @@ async def fill(store: AtomicSessionStore) -> None:
 
 
 async def change_all(store: AtomicSessionStore, mark: str) -> None:
-    """Change one session after the other."""
+    """Change one session after the other, without a look at its snapshot."""
     for each in order_of(mark):
-        await store.modify_session(each, lambda it: it.model_copy(update={"tags": {mark}}))
+        change = partial(Session.model_copy, update={"tags": {mark}})
+        await store.add_frames(each, [], change=change)
         await asyncio.sleep(0)  # a store without an owner answers at once
 
 
@@ -122,10 +123,13 @@ async def test_a_list_is_of_one_moment_while_others_change_it(
 def live_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken on purpose: what is made later shows the session of later."""
 
+    def capture(row: SessionRow) -> SessionRow:
+        return row
+
     def show_each(parts: Sequence[Session | SessionRow]) -> list[Session]:
         return [part.snapshot() if isinstance(part, SessionRow) else part for part in parts]
 
-    monkeypatch.setattr(SessionRow, "capture", lambda row: row)
+    monkeypatch.setattr(SessionRow, "capture", capture)
     monkeypatch.setattr(session_row, "_show_each", show_each)
 
 
