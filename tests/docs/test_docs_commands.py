@@ -18,6 +18,7 @@ PAGES = (
     "scaling.md",
     "checking.md",
     "fault-tests.md",
+    *(f"measurements/{each.name}" for each in (ROOT / "docs/measurements").glob("*.md")),
 )
 PERF = ROOT / "perf"
 
