@@ -83,7 +83,7 @@ def environment(python: str, folder: Path) -> str:
         project = tomllib.loads((HERE / "pyproject.toml").read_text("utf-8"))["project"]
         extras = chain.from_iterable(project["optional-dependencies"][each] for each in EXTRAS)
         needs = [each for each in extras if not each.startswith("sessionkeeper")]
-        pip = [sys.executable, "-m", "pip", "--python", inside, "install", "-q"]
+        pip = [sys.executable, "-m", "pip", "--python", str(inside), "install", "-q"]
         subprocess.run([*pip, *project["dependencies"], *needs], check=True)
     return str(inside)
 
