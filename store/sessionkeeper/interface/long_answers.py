@@ -31,12 +31,19 @@ LINES_A_SLICE = 16
 
 
 class Captured(Sequence[R]):
-    """A sequence that makes its items each time it is sliced, from parts that never change."""
+    """A sequence that makes its items when they are taken, from parts that never change.
+
+    Each is taken once, by slicing: its part is let go of then. To let go of thousands at once would
+    take longer than to make a slice of them.
+    """
 
     __slots__ = ("_make", "_parts")
 
-    def __init__(self, make: Callable[[Sequence[Any]], list[R]], parts: Sequence[Any]) -> None:
-        """`make` makes the items of some of the parts; slicing raises what it raises."""
+    def __init__(self, make: Callable[[Sequence[Any]], list[R]], parts: list[Any]) -> None:
+        """`make` makes the items of some of the parts; slicing raises what it raises.
+
+        The list of parts must be of this sequence alone.
+        """
         self._make = make
         self._parts = parts
 
@@ -48,9 +55,11 @@ class Captured(Sequence[R]):
     @overload
     def __getitem__(self, index: slice) -> list[R]: ...
     def __getitem__(self, index: int | slice) -> R | list[R]:
-        if isinstance(index, slice):
-            return self._make(self._parts[index])
-        return self._make((self._parts[index],))[0]
+        if not isinstance(index, slice):
+            raise TypeError("its items are taken in slices")
+        parts = self._parts[index]
+        self._parts[index] = [None] * len(parts)
+        return self._make(parts)
 
     def __repr__(self) -> str:
         return f"<Captured {len(self._parts)} parts>"

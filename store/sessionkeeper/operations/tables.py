@@ -25,9 +25,12 @@ from .session_row import SessionRow
 __all__ = ["MAX_SEARCHED", "MAX_SEARCHED_BYTES", "Tables"]
 
 MAX_SEARCHED = 8_192
-"""Frames that a search looks at in one step."""
+"""Frames that a search looks at in one step on a thread of its own."""
 MAX_SEARCHED_BYTES = 8 * 1024 * 1024
 """Bytes after which it looks at no further frame."""
+_SEARCHED_ON_LOOP = 2_048
+_SEARCHED_BYTES_ON_LOOP = 1024 * 1024
+"""The same on the loop, which nobody else can use meanwhile."""
 _READ_AT_ONCE = 128
 
 
@@ -140,7 +143,7 @@ class Tables(ABC):
         numbers: list[int] = []
         found: list[FrameRecord] = []
         searched = 0
-        last = min(last, first + MAX_SEARCHED - 1)
+        last = min(last, first + _SEARCHED_ON_LOOP - 1)
         for start in range(first, last + 1, _READ_AT_ONCE):
             records = self.read(row, start, min(_READ_AT_ONCE, last + 1 - start))
             for seq, record in enumerate(records, start):
@@ -148,7 +151,7 @@ class Tables(ABC):
                 if wanted.accepts(record.message, is_message=is_message(record)):
                     numbers.append(seq)
                     found.append(record)
-                if len(found) == limit or searched >= MAX_SEARCHED_BYTES:
+                if len(found) == limit or searched >= _SEARCHED_BYTES_ON_LOOP:
                     return (numbers, found), seq
         return (numbers, found), last
 

@@ -27,24 +27,25 @@ async def export_session(store: AtomicSessionStore, session_id: str, /) -> list[
     """
     for _ in range(_TRIES):
         session = await store.get_session(session_id)
-        frames = await _frames_until(store, session)
-        if len(frames) == session.frame_count and await is_same_life(store, session):
-            lines = await map_in_slices(frame_line, frames, size=LINES_A_SLICE)
-            return [session_line(session, len(frames)), *lines]
+        lines = await _lines_until(store, session)
+        if len(lines) == session.frame_count and await is_same_life(store, session):
+            return [session_line(session, len(lines)), *lines]
     raise StoreUnavailable(
         f"session {short_id(session_id)!r} is trimmed or made anew faster than it can be read"
     )
 
 
-async def _frames_until(store: AtomicSessionStore, session: Session) -> Sequence[Frame]:
-    frames: list[Frame] = []
+async def _lines_until(store: AtomicSessionStore, session: Session) -> Sequence[str]:
+    """Return the lines of the frames; of these only one page is held at a time."""
+    lines: list[str] = []
+    before: Frame | None = None
     after = session.last_seq - session.frame_count
     while after < session.last_seq:
         limit = min(_PAGE, session.last_seq - after)
-        before = frames[-1] if frames else None
         page = await next_frames(store, session.id, before, after, limit)
         if not page:
             return ()  # trimmed meanwhile, or another log by now
-        frames += page
-        after = page[-1].seq
-    return frames
+        lines += await map_in_slices(frame_line, page, size=LINES_A_SLICE)
+        before = page[-1]
+        after = before.seq
+    return lines

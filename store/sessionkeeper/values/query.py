@@ -109,7 +109,10 @@ class WantedFrames:
         """Return whether a frame with these bytes is wanted."""
         if self.non_messages and not is_message:
             return True
-        return any(_holds(message, parts) for parts in self.containing)
+        for parts in self.containing:
+            if parts[0] in message and (len(parts) == 1 or _holds(message, parts)):
+                return True
+        return False
 
 
 def _holds(message: bytes, parts: Sequence[bytes]) -> bool:

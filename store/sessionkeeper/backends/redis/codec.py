@@ -22,6 +22,7 @@ from ..session_fields import dump_fields, dump_metadata, read_fields, to_json
 
 __all__ = [
     "COUNT",
+    "CREATED",
     "ENDED",
     "FIELDS",
     "LAST",

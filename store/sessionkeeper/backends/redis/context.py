@@ -11,13 +11,14 @@ from math import ceil
 from ...interface.listeners import Listeners
 from ...interface.wakeups import StoreWakeups
 from ...values.clock import Clock, micros
-from ...values.errors import InvalidSessionId
+from ...values.errors import InvalidSessionId, StoreUnavailable
 from ...values.events import SessionEvent, SessionEventKind
 from ...values.ids import encoded_id, is_session_id
 from ...values.limits import FramesFull, StoreLimits
 from ...values.session import Session
 from ...values.states import SessionState
 from .client.call import Argument
+from .codec import Unreadable
 from .keys import Bucket, Keys
 from .predictions import Predictions
 
@@ -34,6 +35,8 @@ class PlanContext:
     """Only tests set it. Otherwise the server's clock is used, which all processes share."""
     wakeups: StoreWakeups
     listeners: Listeners
+    name: str = ""
+    """The server's, for errors."""
     ttl: int | None = None
     """Milliseconds from the last write to a session until the server frees it; None for never."""
     predictions: Predictions = field(default_factory=Predictions)
@@ -75,6 +78,10 @@ class PlanContext:
     def share(self, maximum: int) -> int:
         """Return the share of one bucket in a limit of the whole store."""
         return ceil(maximum / len(self.keys.buckets))
+
+    def cannot_read(self, found: Unreadable) -> StoreUnavailable:
+        """Return the error for what somebody else wrote; it must not end the store of all."""
+        return StoreUnavailable(f"{self.name}: {found} cannot be read")
 
     @contextmanager
     def owner(self) -> Generator[None]:

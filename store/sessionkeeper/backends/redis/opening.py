@@ -132,7 +132,8 @@ async def _open(
     except BaseException:
         await servers.aclose()
         raise
-    plan_context = PlanContext(keys, limits, clock, wakeups, listeners, ttl=layout.ttl)
+    name = servers.name
+    plan_context = PlanContext(keys, limits, clock, wakeups, listeners, name, ttl=layout.ttl)
     wakeups.connect(servers, keys, writer_log.writer, ttl=layout.ttl)
     return Resources(servers, plan_context, writer_log, new_delivery, wakeups)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from soleowner import CallerError, Reply, fail, succeed
 
 from ....operations.command import StoreCommand
-from ....values.errors import OutcomeUnknown, SessionError, StoreUnavailable
+from ....values.errors import OutcomeUnknown, SessionError
 from ..client.call import is_status
 from ..codec import Unreadable
 from ..delivery.delivery import Delivery
@@ -148,8 +148,8 @@ class Executor:
         try:
             requests = job.plan.send(answers)
         except Unreadable as found:
-            # One session that somebody else wrote to must not end the store of all others.
-            where = f"{self._name}: {found} cannot be read"
-            raise (OutcomeUnknown() if job.may_have_effect else StoreUnavailable(where)) from None
+            if job.may_have_effect:
+                raise OutcomeUnknown from None
+            raise self._plan_context.cannot_read(found) from None
         job.wrote = job.may_have_effect
         return requests

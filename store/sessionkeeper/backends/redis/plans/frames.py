@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from ....operations import (
     AddFrame,
     CountFrames,
@@ -29,7 +32,7 @@ from ..delivery.request import Plan, Request
 from ..layout import VERSION
 from ..scripts import script
 from .append import Append
-from .replies import FramesReply, ValueReply, read_list, read_reply
+from .replies import FramesReply, ValueReply, capture, read_list, read_reply
 from .requests import bounded, fetch, read, write
 
 __all__ = [
@@ -46,8 +49,8 @@ __all__ = [
 _NEVER = b"-"
 """For `read.lua`: there is and was no frame of that number."""
 
-_SEARCHED_AT_ONCE = 1_000
-"""Frames: a search brings them here."""
+_SEARCHED_AT_ONCE = 500
+"""Frames: a search brings them here, and looks at all of them in one turn of the loop."""
 
 _BY_ENTRY = -1
 """From `read.lua`: each entry tells its number."""
@@ -79,7 +82,7 @@ def read_frames(
     arguments += (command.incarnation or "", *_named(command.stream))
     (answer,) = yield [read(plan_context, READ, command.session_id, *arguments)]
     reply = read_reply(FramesReply, answer, command.session_id)
-    return _numbered(reply, command.stream)
+    return _numbered(plan_context, reply, command.stream)
 
 
 def search_frames(
@@ -93,7 +96,8 @@ def search_frames(
         newest=False,
         incarnation=command.incarnation,
     )
-    numbers, records = yield from read_frames(plan_context, page, scope)
+    numbers, captured = yield from read_frames(plan_context, page, scope)
+    records = captured[:]
     found = [
         (seq, record)
         for seq, record in zip(numbers, records, strict=False)
@@ -130,7 +134,9 @@ def read_new_frames(
     # The text that identifies the session for the script, as a number.
     number = int.from_bytes(reply.session, "big")
     proof = None if reply.proof == _NEVER else reply.proof
-    return RecordPage(number, *_numbered(reply, command.stream), bool(reply.ended), proof)
+    return RecordPage(
+        number, *_numbered(plan_context, reply, command.stream), bool(reply.ended), proof
+    )
 
 
 def count_frames(plan_context: PlanContext, command: CountFrames, scope: str) -> Plan[int]:
@@ -186,15 +192,20 @@ def _named(stream: str | None) -> tuple[bytes, ...]:
     return (bytes([len(name)]) + name,)
 
 
-def _numbered(reply: FramesReply, stream: str | None) -> NumberedRecords:
-    records = decode_frames(reply.frames)
-    if stream is None:
-        if reply.first == _BY_ENTRY:
-            return frame_numbers(reply.frames), records
-        return range(reply.first, reply.first + len(records)), records
-    if any(_stream_of(record) != stream for record in records):
-        raise Unreadable("a session's index of streams")
-    return frame_numbers(reply.frames), records
+def _numbered(plan_context: PlanContext, reply: FramesReply, stream: str | None) -> NumberedRecords:
+    """Capture the numbers and the records of a reply."""
+
+    def decode(entries: Sequence[Any]) -> list[FrameRecord]:
+        records = decode_frames(entries)
+        if stream is not None and any(_stream_of(record) != stream for record in records):
+            raise Unreadable("a session's index of streams")
+        return records
+
+    entries = reply.frames
+    numbers: Sequence[int] = range(reply.first, reply.first + len(entries))
+    if stream is not None or reply.first == _BY_ENTRY:
+        numbers = frame_numbers(entries)
+    return numbers, capture(plan_context, decode, entries)
 
 
 def _stream_of(record: FrameRecord) -> str | None:

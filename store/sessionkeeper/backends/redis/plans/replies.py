@@ -5,9 +5,10 @@ A script answers a list. It begins with `OK`, or with a word that names what was
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
+from ....interface.long_answers import Captured
 from ....values.errors import (
     InvalidTransition,
     LimitExceeded,
@@ -20,7 +21,8 @@ from ....values.errors import (
 )
 from ....values.session import Session
 from ....values.states import SessionState
-from ..codec import Stored, decode_id, decode_session
+from ..codec import Stored, Unreadable, decode_id, decode_session
+from ..context import PlanContext
 
 __all__ = [
     "OK",
@@ -30,14 +32,18 @@ __all__ = [
     "FramesReply",
     "PutReply",
     "ValueReply",
+    "capture",
+    "capture_sessions",
     "groups",
     "read_list",
     "read_reply",
     "read_sessions",
+    "read_stored",
     "refuse",
 ]
 
 R = TypeVar("R", bound=tuple[Any, ...])
+T = TypeVar("T")
 
 OK = b"OK"
 
@@ -96,7 +102,7 @@ class FramesReply(NamedTuple):
     """Identifies the session even if its id is used again."""
     first: int
     ended: int
-    frames: Sequence[Any]
+    frames: list[Any]
     proof: bytes
 
 
@@ -128,7 +134,40 @@ def groups(flat: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
 
 def read_sessions(flat: Iterable[Any]) -> list[Session]:
     """Make sessions of ids and rows in turns. Raises `Unreadable`."""
-    return [decode_session(decode_id(id_), row) for id_, row in groups(flat, 2)]
+    return _decode_sessions(read_stored(flat))
+
+
+def capture(
+    plan_context: PlanContext, decode: Callable[[Sequence[Any]], list[T]], stored: list[Any]
+) -> Sequence[T]:
+    """Return what is decoded when it is taken, by the caller.
+
+    Taking what `decode` finds `Unreadable` raises `StoreUnavailable`.
+    """
+
+    def make(some: Sequence[Any]) -> list[T]:
+        try:
+            return decode(some)
+        except Unreadable as found:
+            raise plan_context.cannot_read(found) from None
+
+    return Captured(make, stored)
+
+
+def capture_sessions(
+    plan_context: PlanContext, stored: list[tuple[str, Stored]]
+) -> Sequence[Session]:
+    """Capture sessions by id and row."""
+    return capture(plan_context, _decode_sessions, stored)
+
+
+def _decode_sessions(stored: Sequence[tuple[str, Stored]]) -> list[Session]:
+    return [decode_session(*each) for each in stored]
+
+
+def read_stored(flat: Iterable[Any]) -> list[tuple[str, Stored]]:
+    """Return ids and rows in turns as pairs."""
+    return [(decode_id(id_), row) for id_, row in groups(flat, 2)]
 
 
 def refuse(answer: Sequence[Any], session_id: str, session: Session | None = None) -> NoReturn:

@@ -31,6 +31,7 @@ from .replies import (
     CreatedReply,
     PutReply,
     ValueReply,
+    capture_sessions,
     groups,
     read_list,
     read_reply,
@@ -110,9 +111,9 @@ def get_session(plan_context: PlanContext, command: GetSession, scope: str) -> P
 
 def get_sessions_batch(
     plan_context: PlanContext, command: GetSessionsBatch, scope: str
-) -> Plan[list[Session]]:
+) -> Plan[Sequence[Session]]:
     found = yield from read_rows(plan_context, SESSIONS, command.session_ids, scope)
-    return [decode_session(*each) for each in found]
+    return capture_sessions(plan_context, found)
 
 
 def update_session(plan_context: PlanContext, command: UpdateSession, scope: str) -> Plan[Session]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from operator import itemgetter
 from typing import Any
@@ -15,18 +16,19 @@ from ....operations import (
     PurgeSessions,
 )
 from ....operations.newest_first import Place
+from ....operations.sweep_rules import FoundSessions
 from ....values.clock import moment_micros
 from ....values.events import SessionEventKind
-from ....values.query import SessionPage, SessionQuery
+from ....values.query import SessionQuery
 from ....values.session import Session
 from ....values.states import SessionState
 from ..client.call import Argument, Script
-from ..codec import NUMBER, decode_id, decode_session, read_counter
+from ..codec import CREATED, NUMBER, Stored, decode_id, decode_session, read_counter
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..keys import Bucket
 from ..scripts import script
-from .replies import groups, read_list, read_sessions
+from .replies import capture_sessions, groups, read_list, read_sessions, read_stored
 from .requests import bounded
 from .sessions import note_change
 
@@ -53,39 +55,39 @@ _SPREAD = 4
 
 def list_sessions(
     plan_context: PlanContext, command: ListSessions, scope: str
-) -> Plan[list[Session]]:
+) -> Plan[Sequence[Session]]:
     return (yield from _list(plan_context, ""))
 
 
 def list_own_sessions(
     plan_context: PlanContext, command: ListOwnSessions, scope: str
-) -> Plan[list[Session]]:
+) -> Plan[Sequence[Session]]:
     return (yield from _list(plan_context, command.principal))
 
 
 def find_sessions(
     plan_context: PlanContext, command: FindSessions, scope: str
-) -> Plan[SessionPage]:
+) -> Plan[FoundSessions]:
     number, after = divmod(command.after, _PLACE)
     arguments = _filters(command.query)
     buckets = plan_context.keys.buckets
     for bucket in buckets[number:]:
         (answer,) = yield [Request(bucket, FIND, (), (after, command.limit, LOOKS, *arguments))]
         more, last, *found = read_list(answer)
-        sessions = tuple(read_sessions(found))
+        sessions = capture_sessions(plan_context, read_stored(found))
         if more:
-            return SessionPage(sessions, str(bucket.number * _PLACE + int(last)))
+            return FoundSessions(sessions, str(bucket.number * _PLACE + int(last)))
         if sessions:  # a page is one step, so it ends with its bucket
             following = bucket.number + 1
             cursor = str(following * _PLACE) if following < len(buckets) else None
-            return SessionPage(sessions, cursor)
+            return FoundSessions(sessions, cursor)
         after = 0
-    return SessionPage((), None)
+    return FoundSessions((), None)
 
 
 def find_by_activity(
     plan_context: PlanContext, command: FindSessionsByActivity, scope: str
-) -> Plan[SessionPage]:
+) -> Plan[FoundSessions]:
     """Read a part of the page in each bucket, and merge them as far as all of them have come.
 
     A place is a moment and the number of `find_sessions`, so that later buckets come first.
@@ -98,14 +100,14 @@ def find_by_activity(
         Request(bucket, FIND_BY_ACTIVITY, (), (*_begin(command.after, bucket), *bounds))
         for bucket in buckets
     ]
-    found: list[tuple[Place, Session]] = []
+    found: list[tuple[Place, tuple[str, Stored]]] = []
     reached: Place | None = None
     for bucket, answer in zip(buckets, answers, strict=True):
         first = bucket.number * _PLACE
         more, moment, number, *rows = read_list(answer)
         for id_, row, active in groups(rows, 3):
             place = int(active), first + read_counter(row[NUMBER])
-            found.append((place, decode_session(decode_id(id_), row)))
+            found.append((place, (decode_id(id_), row)))
         if more:
             end = int(moment), first + int(number)
             reached = end if reached is None else max(reached, end)
@@ -114,7 +116,8 @@ def find_by_activity(
     if len(found) > limit:
         found, reached = found[:limit], found[limit - 1][0]
     cursor = None if reached is None else f"{reached[0]}:{reached[1]}"
-    return SessionPage(tuple(session for _, session in found), cursor)
+    sessions = capture_sessions(plan_context, [stored for _, stored in found])
+    return FoundSessions(sessions, cursor)
 
 
 def _begin(after: Place | None, bucket: Bucket) -> tuple[Argument, Argument]:
@@ -181,12 +184,12 @@ def _sweep(
     return answers
 
 
-def _list(plan_context: PlanContext, scope: str) -> Plan[list[Session]]:
+def _list(plan_context: PlanContext, scope: str) -> Plan[Sequence[Session]]:
     answers = yield [Request(bucket, LIST, (), (scope,)) for bucket in plan_context.keys.buckets]
-    sessions = [each for answer in answers for each in read_sessions(read_list(answer))]
+    stored = [each for answer in answers for each in read_stored(read_list(answer))]
     if len(answers) > 1:
-        sessions.sort(key=lambda session: session.created_at)
-    return sessions
+        stored.sort(key=lambda each: read_counter(each[1][CREATED]))
+    return capture_sessions(plan_context, stored)
 
 
 def _filters(query: SessionQuery) -> list[Argument]:
