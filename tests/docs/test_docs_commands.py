@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -42,6 +44,19 @@ def test_each_script_is_there_and_takes_the_flags_it_is_shown_with() -> None:
                     assert flag in known, (page, flag)
                     seen.add(flag)
     assert {"--large", "--kept", "--only", "--half", "--frames-each"} <= seen
+
+
+def test_the_charts_show_the_numbers_beside_the_records(tmp_path: Path) -> None:
+    """What `perf/charts.py` draws now is what the pages show."""
+    subprocess.run([sys.executable, PERF / "charts.py", "--to", tmp_path], check=True)
+    drawn = sorted(tmp_path.iterdir())
+    assert [each.name for each in drawn] == [
+        "2026-11-30-pythons.svg",
+        "beside-file-and-server.svg",
+        "beside-memory.svg",
+    ]
+    for chart in drawn:
+        assert chart.read_text("utf-8") == (ROOT / "docs/images" / chart.name).read_text("utf-8")
 
 
 def flags_of(script: str) -> set[str]:
