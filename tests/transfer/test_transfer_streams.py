@@ -82,7 +82,7 @@ async def test_a_copy_has_the_streams_of_its_source(tmp_path: Path) -> None:
         assert await target.count_frames("a", stream="s") == 5
 
 
-def test_frames_that_differ_in_their_stream_alone_are_not_the_same() -> None:
+async def test_frames_that_differ_in_their_stream_alone_are_not_the_same() -> None:
     """The digest by which a copy is compared tells them apart, and from one of no stream."""
     context = note(1).context
     digests = set[bytes]()
@@ -90,7 +90,7 @@ def test_frames_that_differ_in_their_stream_alone_are_not_the_same() -> None:
         digest = Digest()
         framed = context.model_copy(update={"stream": stream})
         envelope = note(1).model_copy(update={"context": framed})
-        digest.add([Frame(seq=1, envelope=envelope)])
+        await digest.add([Frame(seq=1, envelope=envelope)])
         digests.add(digest.so_far())
     assert len(digests) == 3
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import merge
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TypeAlias
 
 from .session_row import SessionRow
@@ -17,6 +17,7 @@ Place: TypeAlias = tuple[int, int]
 
 _Dated: TypeAlias = tuple[float, SessionRow]
 _moment = itemgetter(0)
+_number = attrgetter("number")
 
 
 def newest_first(after: Place | None, *orders: Iterator[_Dated]) -> Iterator[SessionRow]:
@@ -26,7 +27,9 @@ def newest_first(after: Place | None, *orders: Iterator[_Dated]) -> Iterator[Ses
     """
     merged = merge(*orders, key=_moment, reverse=True)
     for moment, dated in groupby(merged, key=_moment):
-        rows = sorted((row for _, row in dated), key=lambda row: row.number, reverse=True)
+        rows = [row for _, row in dated]
+        if len(rows) > 1:  # sorting takes longer than all the rest of this
+            rows.sort(key=_number, reverse=True)
         for row in rows:
             if after is None or (moment, row.number) < after:
                 yield row

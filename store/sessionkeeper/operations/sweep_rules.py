@@ -58,12 +58,13 @@ def find_by_activity(
 ) -> FoundSessions:
     """Return the first matching sessions after that place, at most `limit`, newest first."""
     found: list[SessionRow] = []
-    last: Place = (0, 0)
+    last: SessionRow | None = None
     matches = _matcher(query)
     for looks, row in enumerate(tables.rows_by_activity(after)):
         if len(found) == limit or looks == LOOKS + limit:
-            return FoundSessions(capture_sessions(found), f"{last[0]}:{last[1]}")
-        last = int(micros(row.steady_active_at)), row.number
+            cursor = None if last is None else f"{int(micros(last.steady_active_at))}:{last.number}"
+            return FoundSessions(capture_sessions(found), cursor)
+        last = row
         if matches(row):
             found.append(row)
     return FoundSessions(capture_sessions(found), None)

@@ -28,7 +28,7 @@ MAX_SEARCHED = 8_192
 """Frames that a search looks at in one step on a thread of its own."""
 MAX_SEARCHED_BYTES = 8 * 1024 * 1024
 """Bytes after which it looks at no further frame."""
-_SEARCHED_ON_LOOP = 2_048
+_SEARCHED_ON_LOOP = 1_024
 _SEARCHED_BYTES_ON_LOOP = 1024 * 1024
 """The same on the loop, which nobody else can use meanwhile."""
 _READ_AT_ONCE = 128

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC
 from hashlib import sha256
 
 from ..interface.atomic_store import AtomicSessionStore
+from ..interface.long_answers import FRAMES_A_SLICE, pause
 from ..values.message import Frame
 from ..values.session import CALLER_FIELDS, Session
 from .next_frames import next_frames
@@ -32,8 +33,14 @@ class Digest:
     def __init__(self) -> None:
         self._sum = sha256()
 
-    def add(self, frames: Iterable[Frame]) -> None:
-        """Add the next frames."""
+    async def add(self, frames: Sequence[Frame]) -> None:
+        """Add the next frames, a slice in a turn of the loop."""
+        for start in range(0, len(frames), FRAMES_A_SLICE):
+            if start:
+                await pause()
+            self._add(frames[start : start + FRAMES_A_SLICE])
+
+    def _add(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
             message = frame.envelope.message
             context = frame.envelope.context.model_dump_json()

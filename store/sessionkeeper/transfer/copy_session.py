@@ -75,13 +75,13 @@ class SessionCopy:
         ours, theirs = await self._both(there.last_seq)
         rest = slices(self._source, session.id, after=there.last_seq, last=session.last_seq)
         async for frames in rest:
-            ours.add(frames)
+            await ours.add(frames)
             await self._append([frame.envelope for frame in frames], frames[0].seq - 1)
         # The written frames are read again: only what the target returns counts.
         rest = slices(self._target, session.id, after=there.last_seq, last=session.last_seq)
         try:
             async for frames in rest:
-                theirs.add(frames)
+                await theirs.add(frames)
         except Missing:
             raise Differs("frames are missing at the target") from None
         if ours.so_far() == theirs.so_far():
@@ -180,13 +180,15 @@ class SessionCopy:
         key, removed = self.session.id, list[int]()
         found = _each(slices(self._target, key, after=self._gone, last=last))
         async for frames in slices(self._source, key, after=self._gone, last=last):
-            ours.add(frames)
+            await ours.add(frames)
+            expected: list[Frame] = []
             for frame in frames:
                 there = await anext(found)
                 now = as_at_source(there, frame)
                 if now != there:
                     removed.append(there.seq)
-                theirs.add([now])
+                expected.append(now)
+            await theirs.add(expected)
         if ours.so_far() != theirs.so_far():
             raise Differs("a frame at the target is not the same")
         await remove_content(self._target, key, removed, sizes=self._sizes)
