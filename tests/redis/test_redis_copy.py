@@ -68,7 +68,7 @@ def test_a_copy_survives_a_killed_server(
 
         async with (
             SQLiteSessionStore(tmp_path / "a.db") as file,
-            RedisSessionStore(server.url, prefix="copy", patience=0.1) as store,
+            RedisSessionStore(server.url, prefix="copy", patience=3) as store,
         ):
             with pytest.raises(Exception, match=r"127\.0\.0\.1"):
                 await copy_sessions(file, store, on_session=kill)

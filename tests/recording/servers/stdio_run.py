@@ -49,9 +49,7 @@ class StdioRun:
     ) -> tuple[StdioRun, Any]:
         """Hold a conversation; return the run, and what the client printed."""
         store = f"sqlite:///{folder}/tape.db"
-        # 10 MB as text and as structured content are one message.
-        options = ("-q", "--max-message", "64MiB", "--store", store)
-        record = (sys.executable, "-m", "sessionkeeper", "record", *options, "--")
+        record = (sys.executable, "-m", "sessionkeeper", "record", "-q", "--store", store, "--")
         front = (*WITNESS, str(folder / "client-sent"), str(folder / "client-received"))
         behind = (*WITNESS, str(folder / "server-in"), str(folder / "server-out"))
         command = (*front, *record, *behind, *server.command)
