@@ -71,15 +71,43 @@ async def delete(store: AtomicSessionStore) -> float:
 async def append(store: AtomicSessionStore, total: int) -> float:
     """Frames to 64 logs, which are cut to what they were; that is not counted."""
     took = await spent(lambda i: store.add_frame(FRAMES[i]), total)
+    await cut(store)
+    return took
+
+
+async def cut(store: AtomicSessionStore) -> None:
+    """Leave a hundred frames in each log."""
     for name in NAMES:
         await store.trim_frames(name, up_to=(await store.get_session(name)).last_seq - 100)
-    return took
 
 
 async def append_batch(store: AtomicSessionStore) -> float:
     """Batches of 50 to one log, which is cut likewise."""
     took = await spent(lambda _: store.add_frames(NAMES[0], BATCH), 256)
     await store.trim_frames(NAMES[0], up_to=(await store.get_session(NAMES[0])).last_seq - 100)
+    return took
+
+
+async def make_envelope(_: AtomicSessionStore) -> float:
+    """Envelopes of 1 KB from bytes, which no store sees."""
+
+    async def one(number: int) -> None:
+        MessageEnvelope.of(NAMES[number], FRAMES[0].message, direction="client-to-server")
+
+    return await spent(one, 4_096)
+
+
+async def append_bytes(store: AtomicSessionStore) -> float:
+    """From bytes to stored; the log is cut again, which is not counted."""
+
+    async def one(number: int) -> None:
+        message = FRAMES[0].message
+        await store.add_frame(
+            MessageEnvelope.of(NAMES[number], message, direction="client-to-server")
+        )
+
+    took = await spent(one, 4_096)
+    await cut(store)
     return took
 
 
@@ -90,6 +118,8 @@ MEMORY: dict[str, Measure] = {
     "get_session": lambda s: spent(lambda i: s.get_session(NAMES[i]), 4_096),
     "touch_session": lambda s: spent(lambda i: s.touch_session(NAMES[i]), 4_096),
     "modify_session": lambda s: spent(lambda i: s.modify_session(NAMES[i], tagged), 1_024),
+    "MessageEnvelope.of 1 KB": make_envelope,
+    "from bytes": append_bytes,
     "add_frame": lambda s: append(s, 4_096),
     "add_frames of 50": append_batch,
     "read_frames of 100": lambda s: spent(lambda i: s.read_frames(NAMES[i], limit=100), 256),
