@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from harness import Operation
 from sessionkeeper import AtomicSessionStore, MessageEnvelope, Session, SessionQuery
+
+if TYPE_CHECKING:  # it imports more than old checkouts have
+    from harness import Operation
 
 __all__ = ["CALLERS", "FRAMES", "METHODS", "NAMES", "SESSIONS", "filled"]
 
