@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..interface.arguments import plain_envelope
+from ..interface.arguments import checked_envelopes, plain_envelope
 from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import OutcomeUnknown, SessionNotFound
 from ..values.ids import checked_id
@@ -20,6 +20,7 @@ from .operations import SessionOperations
 from .pending import PendingRequest
 from .principal import PrincipalManager, Ways
 from .recording import append, append_settled
+from .recording_many import append_many
 from .requests import RequestTracker
 from .statistics import ManagerStatistics
 
@@ -50,6 +51,27 @@ class SessionManager(ManagedStore, SessionOperations):
         then nothing was recorded and nothing counts.
         """
         return await self._record(envelope, None)
+
+    async def record_many(self, session_id: str, envelopes: Sequence[MessageEnvelope], /) -> range:
+        """Append messages of one session and make the changes they imply, all or none, in one step.
+
+        Each has the effect that it has by `record`, one after the other. Returns their numbers,
+        which have no gap. It is for many messages at once: one step costs little more than one
+        message. Nothing is appended without an envelope.
+
+        Raises as `record`, and `LimitExceeded` for `max_metadata_bytes`, where `record` appends a
+        message without its change; `ValueError` when an envelope belongs to another session. Then
+        nothing was recorded and nothing counts: record each by itself to find which is refused.
+        """
+        session_id = checked_id(session_id)
+        checked = checked_envelopes(session_id, envelopes)
+        if not checked:
+            return await self._to_write().add_frames(session_id, checked)
+
+        def to_send(begins: bool) -> AtomicSessionStore:
+            return self._to_begin() if begins else self._to_write()
+
+        return await append_many(self._services, self.store, session_id, checked, to_send=to_send)
 
     async def _record(
         self, envelope: MessageEnvelope, view: AtomicSessionStore | None, *, late: str = ""

@@ -18,6 +18,7 @@ from ..values.gap import Gap
 from ..values.kinds import MessageKind
 from ..values.states import Direction
 from .budget import Budget
+from .captured import Captured, ManyRecorder, record_all
 from .origin import DEFAULT_ORIGIN, Origin
 from .outcomes import LineOutcome
 from .pairing import PendingRequests
@@ -25,14 +26,17 @@ from .pairing import PendingRequests
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .captured import Recorded
     from .recorder import Recorder
 
 __all__ = ["Journal"]
 
 # Memory of a queued line besides its bytes: it bounds a flood of empty objects, too.
 _LINE_OVERHEAD = 128
-_TURN = 64
-"""Lines."""
+_LINES, _BYTES = 64, 1024 * 1024
+"""That are recorded in one step: so many at most, of which the first may be larger."""
+_PAUSE = 0.002
+"""Seconds that lines wait for others, to be recorded together with them."""
 
 
 _TOO_SLOW = "recording was too slow"
@@ -47,19 +51,16 @@ class _Missed(NamedTuple):
     """That of all of them, if they have one."""
 
 
-class _Entry(NamedTuple):
-    direction: Direction
-    timestamp: datetime
-    lines: list[bytes | Gap]
-    origin: Origin
-    missed: _Missed | None
-    """What was dropped before these lines."""
-
-
 _OUTCOMES: dict[MessageKind | None, LineOutcome] = {
     MessageKind.ODD: LineOutcome.ODD,
     MessageKind.GAP: LineOutcome.OVERSIZED,
 }
+
+
+class _Queued(NamedTuple):
+    line: Captured
+    cost: int
+    """Bytes of the budget; 0 for the gap of lines that were dropped."""
 
 
 def _cost(line: bytes | Gap) -> int:
@@ -67,8 +68,12 @@ def _cost(line: bytes | Gap) -> int:
     return held + _LINE_OVERHEAD
 
 
+def _tell(direction: Direction, missed: _Missed, timestamp: datetime) -> _Queued:
+    return _Queued(Captured(direction, missed.gap, timestamp, missed.origin), 0)
+
+
 class Journal:
-    """A queue bounded by a budget, and the task that records its lines in order, one at a time.
+    """A queue bounded by a budget, and the task that records its lines in order, some at a time.
 
     `report` is called on the loop with each problem; an error of the recorder once per type.
     """
@@ -85,13 +90,16 @@ class Journal:
         self._report = report
         self._reported: set[str] = set()
         self._lock = threading.Lock()
-        self._entries: deque[_Entry] = deque()
+        self._queue: deque[_Queued] = deque()
         self._waiting: Counter[Direction] = Counter()
         self._missed: dict[Direction, _Missed] = {}
         self._gaps_of_missed = self._unread = self._dropped_aside = 0
         self._pending = 0
         self._handled = 0
         self._closed = False
+        self._is_awake = False
+        """Whether the task will look at the queue again without being woken."""
+        self._most = _LINES if isinstance(recorder, ManyRecorder) else 1
         self._timers: list[asyncio.TimerHandle] = []
         self._arrived = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -110,22 +118,22 @@ class Journal:
         """
         timestamp = timestamp or datetime.now(UTC)
         dropped = False
-        queued: list[_Entry] = []
         with self._lock:
             for line in lines:
-                if self._closed or not self._budget.take(_cost(line)):
+                cost = _cost(line)
+                if self._closed or not self._budget.take(cost):
                     dropped = True
                     self._drop(direction, line, origin)
                     continue
-                missed = self._missed.pop(direction, None)
-                if missed is not None or not queued:
-                    queued.append(_Entry(direction, timestamp, [], origin, missed))
-                self._pending += _cost(line)
+                if self._missed and (missed := self._missed.pop(direction, None)) is not None:
+                    self._queue.append(_tell(direction, missed, timestamp))
+                self._queue.append(_Queued(Captured(direction, line, timestamp, origin), cost))
+                self._pending += cost
                 self._waiting[direction] += 1
-                queued[-1].lines.append(line)
-            self._entries.extend(queued)
-        if queued or dropped:
-            self._loop.call_soon_threadsafe(self._arrived.set)
+            asleep = not self._is_awake and bool(self._queue or dropped)
+            self._is_awake = self._is_awake or asleep
+        if asleep:
+            self._loop.call_soon_threadsafe(self._wake)
         if dropped:
             self.complain("recording is too slow: some messages are forwarded but not recorded")
 
@@ -163,56 +171,115 @@ class Journal:
         self.abandon()
 
     def abandon_after(self, within: float) -> None:
-        """Drop everything that is not recorded within this many seconds."""
-        self._timers.append(self._loop.call_later(within, self.abandon))
+        """Record nothing more after this many seconds but what is being recorded then."""
+        self._timers.append(self._loop.call_later(within, self._drop_queued))
 
     def abandon(self) -> None:
-        """Stop recording now; the queued lines count as dropped. Idempotent."""
-        self._closed = True
+        """Stop recording now; the queued lines count as dropped. Idempotent.
+
+        So do those that are being recorded, although they may be in the record.
+        """
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
         self._task.cancel()
+        self._drop_queued()
         with self._lock:
             for direction, left in self._waiting.items():
                 self.outcomes[direction][LineOutcome.DROPPED] += left
             self._waiting.clear()
-            self._entries.clear()
             self._budget.give(self._pending)
             self._pending = 0
+
+    def _drop_queued(self) -> None:
+        with self._lock:
+            self._closed = True
+            for line, cost in self._queue:
+                if cost:
+                    self._leave(line.direction, cost, LineOutcome.DROPPED)
+                    self._dropped_aside += line.origin.media_type is not None
+            self._queue.clear()
+
+    def _leave(self, direction: Direction, cost: int, outcome: LineOutcome) -> None:
+        self._waiting[direction] -= 1
+        self._pending -= cost
+        self._budget.give(cost)
+        self.outcomes[direction][outcome] += 1
+
+    def _wake(self) -> None:
+        """Let the lines be recorded soon, with those that come until then."""
+        self._loop.call_later(_PAUSE, self._arrived.set)
 
     async def _record_queued(self) -> None:
         while True:
             self._arrived.clear()
-            while entry := self._next_entry():
-                if entry.missed is not None:
-                    await self._record_missed(entry, entry.missed)
-                for number, line in enumerate(entry.lines):
-                    if number % _TURN == 0:
-                        await asyncio.sleep(0)  # a recorder that never awaits would block the loop
-                    outcome = await self._record_line(entry, line)
-                    self._handle(entry.direction, line, outcome)
+            while batch := self._next_batch():
+                await asyncio.sleep(0)  # a recorder that never awaits would block the loop
+                await self._record(batch)
             if self._closed:
                 return
             await self._arrived.wait()
 
-    def _next_entry(self) -> _Entry | None:
+    def _next_batch(self) -> list[_Queued]:
+        """Take the lines to be recorded in the next step; none: the task has to be woken again."""
         with self._lock:
-            if self._entries:
-                return self._entries.popleft()
-            if not self._missed:
-                return None
-            # Nothing came after these that could tell it.
-            direction, missed = self._missed.popitem()
-            return _Entry(direction, datetime.now(UTC), [], missed.origin, missed)
+            batch: list[_Queued] = []
+            size = 0
+            while self._queue and len(batch) < self._most:
+                size += self._queue[0].cost
+                if batch and size > _BYTES:
+                    break
+                batch.append(self._queue.popleft())
+            if not batch:
+                # Nothing came after these that could tell them.
+                now = datetime.now(UTC)
+                batch = [_tell(side, missed, now) for side, missed in self._missed.items()]
+                self._missed.clear()
+            self._is_awake = bool(batch)
+            return batch
 
-    def _handle(self, direction: Direction, line: bytes | Gap, outcome: LineOutcome) -> None:
+    async def _record(self, batch: Sequence[_Queued]) -> None:
+        refused = [self._read(line) if cost else LineOutcome.REFUSED for line, cost in batch]
+        found = await record_all(self._recorder, [queued.line for queued in batch])
         with self._lock:
-            self._handled += 1
-            self._waiting[direction] -= 1
-            self._pending -= _cost(line)
-            self._budget.give(_cost(line))
-            self.outcomes[direction][outcome] += 1
+            for (line, cost), wrong, recorded in zip(batch, refused, found, strict=True):
+                outcome = self._outcome(line, recorded, wrong)
+                if cost:
+                    self._handled += 1
+                    self._leave(line.direction, cost, outcome)
+                else:
+                    self._gaps_of_missed += outcome is LineOutcome.OVERSIZED
+
+    def _read(self, captured: Captured) -> LineOutcome:
+        """Match a line with others; return what becomes of it if it is refused."""
+        from .heads import count_possible_answers, read_heads  # not before the server has started
+
+        direction, line, _, origin = captured
+        from_server = direction is Direction.SERVER_TO_CLIENT
+        if origin.media_type is not None:
+            return LineOutcome.REFUSED
+        if isinstance(line, Gap) or origin.oddity is not None:
+            self._unread += from_server
+            return LineOutcome.REFUSED
+        heads = None
+        with suppress(MemoryError):  # it takes several times its line
+            heads = read_heads(line)
+        self.requests.note(direction, heads or ())
+        if heads is not None:
+            return LineOutcome.REFUSED
+        if from_server:
+            self._unread += count_possible_answers(line, ended=origin.ended)
+        return LineOutcome.NOT_JSON
+
+    def _outcome(self, captured: Captured, recorded: Recorded, refused: LineOutcome) -> LineOutcome:
+        if isinstance(recorded, InvalidMessage):
+            return refused
+        if isinstance(recorded, BaseException):
+            self._complain(recorded)
+            return LineOutcome.FAILED
+        if recorded is None and captured.origin.media_type is not None:
+            return LineOutcome.ASIDE
+        return _OUTCOMES.get(recorded, LineOutcome.RECORDED)
 
     def _drop(self, direction: Direction, line: bytes | Gap, origin: Origin) -> None:
         self.outcomes[direction][LineOutcome.DROPPED] += 1
@@ -222,52 +289,6 @@ class Journal:
         gap = Gap(_TOO_SLOW, before.size + size, lines=before.lines + 1)
         same = origin == its_origin
         self._missed[direction] = _Missed(gap, origin if same else DEFAULT_ORIGIN)
-
-    async def _record_missed(self, entry: _Entry, missed: _Missed) -> None:
-        outcome = await self._record(entry._replace(origin=missed.origin), missed.gap)
-        self._gaps_of_missed += outcome is LineOutcome.OVERSIZED
-
-    async def _record_line(self, entry: _Entry, line: bytes | Gap) -> LineOutcome:
-        from .heads import count_possible_answers, read_heads  # not before the server has started
-
-        from_server = entry.direction is Direction.SERVER_TO_CLIENT
-        if entry.origin.media_type is not None:
-            recorded = await self._record(entry, line)
-            return LineOutcome.ASIDE if recorded is LineOutcome.RECORDED else recorded
-        if (isinstance(line, Gap) or entry.origin.oddity is not None) and from_server:
-            self._unread += 1
-        elif isinstance(line, bytes) and entry.origin.is_message:
-            heads = None
-            with suppress(MemoryError):  # it takes several times its line
-                heads = read_heads(line)
-            self.requests.note(entry.direction, heads or ())
-            if heads is None and from_server:
-                self._unread += count_possible_answers(line, ended=entry.origin.ended)
-            if heads is None:
-                return await self._record(entry, line, refused=LineOutcome.NOT_JSON)
-        return await self._record(entry, line)
-
-    async def _record(
-        self, entry: _Entry, line: bytes | Gap, *, refused: LineOutcome = LineOutcome.REFUSED
-    ) -> LineOutcome:
-        direction, timestamp, recorder = entry.direction, entry.timestamp, self._recorder
-        try:
-            if isinstance(line, Gap):
-                await recorder.record_gap(direction, line, timestamp, origin=entry.origin)
-                return LineOutcome.OVERSIZED
-            kind = await recorder.record(direction, line, timestamp, origin=entry.origin)
-        except InvalidMessage:
-            return refused
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            self._complain(asyncio.CancelledError())  # raised by the recorder itself
-            return LineOutcome.FAILED
-        except Exception as error:
-            self._complain(error)
-            return LineOutcome.FAILED
-        return _OUTCOMES.get(kind, LineOutcome.RECORDED)
 
     def _complain(self, error: BaseException) -> None:
         kind = type(error).__name__

@@ -10,15 +10,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..values.errors import SessionError, StoreUnavailable
+from .captured import record_all
 from .origin import DEFAULT_ORIGIN, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from ..values.gap import Gap
     from ..values.jsonrpc import MessageKind
     from ..values.states import Direction
+    from .captured import Captured, Recorded
     from .recorder import Recorder
 
 __all__ = ["LateRecorder"]
@@ -127,6 +129,10 @@ class LateRecorder:
     ) -> None:
         """Record as the recorder does, when it is open. Raises as `record`."""
         await (await self._opened()).record_gap(direction, gap, timestamp, origin=origin)
+
+    async def record_many(self, messages: Sequence[Captured], /) -> list[Recorded]:
+        """Record as the recorder does, when it is open; together if it can. Raises as `record`."""
+        return await record_all(await self._opened(), messages)
 
     async def complete(self) -> None:
         """End the session in order, if there is one."""

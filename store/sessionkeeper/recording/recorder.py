@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from ..leases import Heartbeat, own_lease
 from ..values.delivery import StdioDelivery
-from ..values.errors import LimitExceeded
+from ..values.errors import (
+    LimitExceeded,
+    OutcomeUnknown,
+    SessionError,
+    StoreClosed,
+    StoreUnavailable,
+)
 from ..values.frozen import FrozenDict
 from ..values.gap import Gap
 from ..values.jsonrpc import MessageKind
@@ -18,6 +24,7 @@ from ..values.oddities import BYTES
 from ..values.states import SessionState, TransportType
 from .analysis.parties import SERVER_KEY
 from .analysis.tallying import RunningTally
+from .captured import Captured
 from .origin import DEFAULT_ORIGIN, Origin
 from .redaction.command_line import redact_command
 
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
     from ..values.lease import Lease
     from ..values.session import Session
     from ..values.states import Direction
+    from .captured import Recorded
     from .redaction import Redactor
     from .redaction.running import RunningRedaction
 
@@ -41,7 +49,10 @@ _NOT_ENDED = FrozenDict({"line_end": "none"})
 
 
 class Recorder(Protocol):
-    """Records the messages of a proxy. The proxy never calls it concurrently."""
+    """Records the messages of a proxy. The proxy never calls it concurrently.
+
+    One that is a `ManyRecorder`, too, is given the messages that wait together.
+    """
 
     def started(self, pid: int, /) -> None:
         """Receive the process id of the server; called once, before the first message."""
@@ -82,6 +93,13 @@ class Recorder(Protocol):
     async def fail(self, reason: str, /) -> None:
         """End the session as failed."""
         ...
+
+
+class _Ready(NamedTuple):
+    """A message as it is stored, redacted if there are rules, and its envelope."""
+
+    captured: Captured
+    envelope: MessageEnvelope
 
 
 class SessionRecorder:
@@ -185,25 +203,8 @@ class SessionRecorder:
         The newline is not part of a frame: each line has one, but for a frame whose metadata have
         `line_end` `none`. Raises what `SessionManager.record` raises.
         """
-        places = 0
-        if self._redaction is not None:
-            redacted = await self._redaction.apply(message, direction)
-            if isinstance(redacted, Gap):
-                await self.record_gap(direction, redacted, timestamp, origin=origin)
-                return MessageKind.GAP
-            message, places = redacted.message, redacted.places.total()
-            delivery, more = self._redaction.apply_to_delivery(origin.delivery)
-            origin, places = origin._replace(delivery=delivery), places + more
-        envelope = self._envelope(direction, message, timestamp, origin, places)
-        try:
-            await self._append(envelope)
-        except LimitExceeded as full:
-            if full.limit != "max_frame_bytes":
-                raise
-            gap = Gap.of(message, _TOO_LARGE)
-            await self._record_gap(direction, gap, timestamp, origin)
-            return MessageKind.GAP
-        return None if envelope.oddity is None else envelope.kind
+        ready = await self._prepare(Captured(direction, message, timestamp, origin))
+        return await self._append(ready)
 
     async def record_gap(
         self,
@@ -219,20 +220,24 @@ class SessionRecorder:
         With a redactor it never has them: rules cannot be applied to a part of a message. Raises
         what `SessionManager.record` raises.
         """
-        if self._redaction is not None:
-            gap = self._redaction.without_ends(gap)
-            origin = origin._replace(delivery=self._redaction.apply_to_delivery(origin.delivery)[0])
-        await self._record_gap(direction, gap, timestamp, origin)
+        await self._append(await self._prepare(Captured(direction, gap, timestamp, origin)))
 
-    async def _record_gap(
-        self, direction: Direction, gap: Gap, timestamp: datetime, origin: Origin
-    ) -> None:
-        try:
-            await self._append_gap(direction, gap, timestamp, origin)
-        except LimitExceeded as full:
-            if full.limit != "max_frame_bytes":
-                raise
-            await self._append_gap(direction, gap.without_ends(), timestamp, origin)
+    async def record_many(self, messages: Sequence[Captured], /) -> list[Recorded]:
+        """Append messages as frames, each as `record` and `record_gap` do, in as few steps as can.
+
+        Returns for each what `record` returns or raises. A message that the store refuses does not
+        keep the others out. Of those whose outcome is not known none is appended again.
+        """
+        found: list[Recorded] = []
+        ready: list[_Ready] = []
+        for message in messages:
+            try:
+                ready.append(await self._prepare(message))
+            except Exception as error:
+                found += await self._append_all(ready)
+                found.append(error)
+                ready = []
+        return found + await self._append_all(ready)
 
     async def complete(self) -> None:
         """End the session in order."""
@@ -264,14 +269,9 @@ class SessionRecorder:
         session = self._tally.into(session)
         return session if self._redaction is None else self._redaction.into(session)
 
-    def _envelope(
-        self,
-        direction: Direction,
-        message: bytes,
-        timestamp: datetime,
-        origin: Origin,
-        places: int,
-    ) -> MessageEnvelope:
+    def _ready(self, captured: Captured, places: int = 0) -> _Ready:
+        """Make the envelope of a message, in which so many places were redacted."""
+        direction, message, timestamp, origin = captured
         metadata = _ENDED if origin.ended else _NOT_ENDED
         if places:
             metadata = FrozenDict({**metadata, "redacted": str(places)})
@@ -279,37 +279,94 @@ class SessionRecorder:
             "timestamp": timestamp,
             "delivery": origin.delivery or self._delivery,
             "stream": origin.stream,
-            "metadata": metadata,
         }
+        if isinstance(message, Gap):
+            envelope = MessageEnvelope.of_gap(
+                self.session_id, message, direction=direction, **context
+            )
+            return _Ready(captured, envelope)
+        context["metadata"] = metadata
         if origin.oddity is not None:
-            return MessageEnvelope(
+            envelope = MessageEnvelope(
                 message=message,
                 context=make_context(self.session_id, direction, context),
                 media_type=origin.media_type or BYTES,
                 oddity=origin.oddity,
             )
-        if origin.media_type is not None:
+        elif origin.media_type is not None:
             media_type = origin.media_type
-            return MessageEnvelope.of_payload(
+            envelope = MessageEnvelope.of_payload(
                 self.session_id, message, media_type=media_type, direction=direction, **context
             )
-        return MessageEnvelope.of(self.session_id, message, direction=direction, **context)
+        else:
+            envelope = MessageEnvelope.of(self.session_id, message, direction=direction, **context)
+        return _Ready(captured, envelope)
 
-    async def _append_gap(
-        self, direction: Direction, gap: Gap, timestamp: datetime, origin: Origin
-    ) -> None:
-        envelope = MessageEnvelope.of_gap(
-            self.session_id,
-            gap,
-            direction=direction,
-            timestamp=timestamp,
-            delivery=origin.delivery or self._delivery,
-            stream=origin.stream,
-        )
-        await self._append(envelope)
+    async def _prepare(self, captured: Captured) -> _Ready:
+        """Redact a message, and make its envelope."""
+        message, origin, places = captured.message, captured.origin, 0
+        redaction = self._redaction
+        if redaction is not None and isinstance(message, bytes):
+            redacted = await redaction.apply(message, captured.direction)
+            if isinstance(redacted, Gap):
+                message = redacted
+            else:
+                message, places = redacted.message, redacted.places.total()
+        if redaction is not None:
+            if isinstance(message, Gap):
+                message = redaction.without_ends(message)
+            delivery, more = redaction.apply_to_delivery(origin.delivery)
+            origin, places = origin._replace(delivery=delivery), places + more
+        captured = captured._replace(message=message, origin=origin)
+        return self._ready(captured, places)
 
-    async def _append(self, envelope: MessageEnvelope) -> None:
+    async def _append_all(self, ready: Sequence[_Ready]) -> list[Recorded]:
+        if not ready:
+            return []
+        envelopes = [each.envelope for each in ready]
+        try:
+            if len(ready) == 1:
+                return [await self._append(ready[0])]
+            numbers = await self._manager.record_many(self.session_id, envelopes)
+        except (OutcomeUnknown, StoreUnavailable, StoreClosed) as error:
+            return [error] * len(ready)
+        except (SessionError, NotImplementedError) as error:
+            if len(ready) == 1:
+                return [error]
+        except Exception as error:
+            return [error] * len(ready)
+        else:
+            for seq, envelope in zip(numbers, envelopes, strict=True):
+                self._tally.add(envelope, seq)
+            return [_kind(envelope) for envelope in envelopes]
+        # Nothing was appended. In halves, one message that is refused costs few steps.
+        half = len(ready) // 2
+        return await self._append_all(ready[:half]) + await self._append_all(ready[half:])
+
+    async def _append(self, ready: _Ready) -> MessageKind | None:
+        """Append a message; of one that is larger than the store takes, what a gap has."""
+        captured, envelope = ready
+        try:
+            await self._append_one(envelope)
+        except LimitExceeded as full:
+            message = captured.message
+            small = isinstance(message, Gap) and not (message.first or message.last)
+            if full.limit != "max_frame_bytes" or small:
+                raise
+            if isinstance(message, Gap):
+                gap = message.without_ends()
+            else:
+                gap = Gap.of(message, _TOO_LARGE)
+            return await self._append(self._ready(captured._replace(message=gap)))
+        return _kind(envelope)
+
+    async def _append_one(self, envelope: MessageEnvelope) -> None:
         self._tally.add(envelope, await self._manager.record(envelope))
+
+
+def _kind(envelope: MessageEnvelope) -> MessageKind | None:
+    """Return the kind of what is no message."""
+    return None if envelope.oddity is None else envelope.kind
 
 
 def _redaction(redactor: Redactor | None, report: Callable[[str], None]) -> RunningRedaction | None:
