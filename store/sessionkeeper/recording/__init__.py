@@ -1,8 +1,8 @@
 """Records what passes between MCP clients and servers, and reads recordings.
 
 Rule: forwarding never waits for recording, and everything heavy is imported when it is used.
-Read `stdio`, then `journal`, `recorder` and `late_recorder`, which all proxies share, or
-`analysis`, which reads what they wrote.
+Read `stdio`, then `journal`, `protocol`, `recorder` and `late_recorder`, which all proxies share,
+or `analysis`, which reads what they wrote.
 """
 
 from __future__ import annotations
@@ -31,12 +31,16 @@ if TYPE_CHECKING:
     from .analysis.statistics import MethodStatistics, statistics
     from .late_recorder import LateRecorder
     from .origin import Origin
-    from .recorder import Recorder, SessionRecorder
+    from .protocol import Captured, ManyRecorder, Recorded, Recorder
+    from .recorder import SessionRecorder
 
 __all__ = [
     # writing
+    "Captured",
     "LateRecorder",
+    "ManyRecorder",
     "Origin",
+    "Recorded",
     "Recorder",
     "SessionRecorder",
     # reading
@@ -71,7 +75,10 @@ __all__ = [
 _HOMES = {
     "LateRecorder": "late_recorder",
     "Origin": "origin",
-    "Recorder": "recorder",
+    "Captured": "protocol",
+    "ManyRecorder": "protocol",
+    "Recorded": "protocol",
+    "Recorder": "protocol",
     "SessionRecorder": "recorder",
     "Call": "analysis",
     "CallFilter": "analysis",

@@ -18,16 +18,15 @@ from ..values.gap import Gap
 from ..values.kinds import MessageKind
 from ..values.states import Direction
 from .budget import Budget
-from .captured import Captured, ManyRecorder, record_all
 from .origin import DEFAULT_ORIGIN, Origin
 from .outcomes import LineOutcome
 from .pairing import PendingRequests
+from .protocol import Captured, ManyRecorder, record_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .captured import Recorded
-    from .recorder import Recorder
+    from .protocol import Recorded, Recorder
 
 __all__ = ["Journal"]
 

@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..values.errors import SessionError, StoreUnavailable
-from .captured import record_all
 from .origin import DEFAULT_ORIGIN, Origin
+from .protocol import record_all
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from ..values.gap import Gap
     from ..values.jsonrpc import MessageKind
     from ..values.states import Direction
-    from .captured import Captured, Recorded
-    from .recorder import Recorder
+    from .protocol import Captured, Recorded, Recorder
 
 __all__ = ["LateRecorder"]
 

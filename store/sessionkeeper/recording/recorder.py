@@ -1,9 +1,9 @@
-"""Where the messages of a proxy go: the protocol of a recorder, and the one for a manager."""
+"""The recorder whose messages go to a manager."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from ..leases import Heartbeat, own_lease
 from ..values.delivery import StdioDelivery
@@ -14,18 +14,16 @@ from ..values.errors import (
     StoreClosed,
     StoreUnavailable,
 )
-from ..values.frozen import FrozenDict
 from ..values.gap import Gap
 from ..values.jsonrpc import MessageKind
 from ..values.lease import LEASE_KEY, REDACTION_KEY, without_lease
 from ..values.message import MessageEnvelope
-from ..values.message_context import make_context
-from ..values.oddities import BYTES
 from ..values.states import SessionState, TransportType
 from .analysis.parties import SERVER_KEY
 from .analysis.tallying import RunningTally
-from .captured import Captured
+from .envelopes import Ready, make_ready
 from .origin import DEFAULT_ORIGIN, Origin
+from .protocol import Captured
 from .redaction.command_line import redact_command
 
 if TYPE_CHECKING:
@@ -36,70 +34,19 @@ if TYPE_CHECKING:
     from ..values.lease import Lease
     from ..values.session import Session
     from ..values.states import Direction
-    from .captured import Recorded
+    from .protocol import Recorded
     from .redaction import Redactor
     from .redaction.running import RunningRedaction
 
-__all__ = ["Recorder", "SessionRecorder"]
+__all__ = ["SessionRecorder"]
 
 _MAX_REASON = 1024
 _TOO_LARGE = "larger than the store takes"
-_ENDED = FrozenDict()
-_NOT_ENDED = FrozenDict({"line_end": "none"})
-
-
-class Recorder(Protocol):
-    """Records the messages of a proxy. The proxy never calls it concurrently.
-
-    One that is a `ManyRecorder`, too, is given the messages that wait together.
-    """
-
-    def started(self, pid: int, /) -> None:
-        """Receive the process id of the server; called once, before the first message."""
-        ...
-
-    async def record(
-        self,
-        direction: Direction,
-        message: bytes,
-        timestamp: datetime,
-        /,
-        *,
-        origin: Origin = DEFAULT_ORIGIN,
-    ) -> MessageKind | None:
-        """Record the exact bytes of one message, whatever they are; of a line, without its newline.
-
-        Returns `ODD` or `GAP` if that is what was recorded. Raises `InvalidMessage` for what it
-        does not record, or another `SessionError`.
-        """
-        ...
-
-    async def record_gap(
-        self,
-        direction: Direction,
-        gap: Gap,
-        timestamp: datetime,
-        /,
-        *,
-        origin: Origin = DEFAULT_ORIGIN,
-    ) -> None:
-        """Record what is known of messages that were too large, or came too fast."""
-        ...
-
-    async def complete(self) -> None:
-        """End the session in order."""
-        ...
-
-    async def fail(self, reason: str, /) -> None:
-        """End the session as failed."""
-        ...
-
-
-class _Ready(NamedTuple):
-    """A message as it is stored, redacted if there are rules, and its envelope."""
-
-    captured: Captured
-    envelope: MessageEnvelope
+_FEWEST = 2
+"""Messages that are worth a step of several."""
+_OF_ALL = (OutcomeUnknown, StoreUnavailable, StoreClosed)
+_OF_ONE = (SessionError, NotImplementedError)
+"""Errors that one of several messages may have caused, unless they are of all; nothing was done."""
 
 
 class SessionRecorder:
@@ -132,6 +79,7 @@ class SessionRecorder:
             self._delivery = StdioDelivery(command=_command(command))
         self._heartbeat: Heartbeat | None = None
         self._tally = RunningTally()
+        self._appends_many = True
         self._redaction = _redaction(redactor, report)
 
     @classmethod
@@ -229,7 +177,7 @@ class SessionRecorder:
         keep the others out. Of those whose outcome is not known none is appended again.
         """
         found: list[Recorded] = []
-        ready: list[_Ready] = []
+        ready: list[Ready] = []
         for message in messages:
             try:
                 ready.append(await self._prepare(message))
@@ -269,81 +217,37 @@ class SessionRecorder:
         session = self._tally.into(session)
         return session if self._redaction is None else self._redaction.into(session)
 
-    def _ready(self, captured: Captured, places: int = 0) -> _Ready:
-        """Make the envelope of a message, in which so many places were redacted."""
-        direction, message, timestamp, origin = captured
-        metadata = _ENDED if origin.ended else _NOT_ENDED
-        if places:
-            metadata = FrozenDict({**metadata, "redacted": str(places)})
-        context: dict[str, Any] = {
-            "timestamp": timestamp,
-            "delivery": origin.delivery or self._delivery,
-            "stream": origin.stream,
-        }
-        if isinstance(message, Gap):
-            envelope = MessageEnvelope.of_gap(
-                self.session_id, message, direction=direction, **context
-            )
-            return _Ready(captured, envelope)
-        context["metadata"] = metadata
-        if origin.oddity is not None:
-            envelope = MessageEnvelope(
-                message=message,
-                context=make_context(self.session_id, direction, context),
-                media_type=origin.media_type or BYTES,
-                oddity=origin.oddity,
-            )
-        elif origin.media_type is not None:
-            media_type = origin.media_type
-            envelope = MessageEnvelope.of_payload(
-                self.session_id, message, media_type=media_type, direction=direction, **context
-            )
-        else:
-            envelope = MessageEnvelope.of(self.session_id, message, direction=direction, **context)
-        return _Ready(captured, envelope)
-
-    async def _prepare(self, captured: Captured) -> _Ready:
+    async def _prepare(self, captured: Captured) -> Ready:
         """Redact a message, and make its envelope."""
-        message, origin, places = captured.message, captured.origin, 0
-        redaction = self._redaction
-        if redaction is not None and isinstance(message, bytes):
-            redacted = await redaction.apply(message, captured.direction)
-            if isinstance(redacted, Gap):
-                message = redacted
-            else:
-                message, places = redacted.message, redacted.places.total()
-        if redaction is not None:
-            if isinstance(message, Gap):
-                message = redaction.without_ends(message)
-            delivery, more = redaction.apply_to_delivery(origin.delivery)
-            origin, places = origin._replace(delivery=delivery), places + more
-        captured = captured._replace(message=message, origin=origin)
-        return self._ready(captured, places)
+        places = 0
+        if self._redaction is not None:
+            captured, places = await self._redaction.apply_to(captured)
+        return make_ready(self.session_id, captured, self._delivery, places)
 
-    async def _append_all(self, ready: Sequence[_Ready]) -> list[Recorded]:
-        if not ready:
-            return []
+    async def _append_all(self, ready: Sequence[Ready]) -> list[Recorded]:
+        if len(ready) < _FEWEST or not self._appends_many:
+            return [await self._append_alone(each) for each in ready]
         envelopes = [each.envelope for each in ready]
         try:
-            if len(ready) == 1:
-                return [await self._append(ready[0])]
             numbers = await self._manager.record_many(self.session_id, envelopes)
-        except (OutcomeUnknown, StoreUnavailable, StoreClosed) as error:
-            return [error] * len(ready)
-        except (SessionError, NotImplementedError) as error:
-            if len(ready) == 1:
-                return [error]
         except Exception as error:
-            return [error] * len(ready)
-        else:
-            for seq, envelope in zip(numbers, envelopes, strict=True):
-                self._tally.add(envelope, seq)
-            return [_kind(envelope) for envelope in envelopes]
-        # Nothing was appended. In halves, one message that is refused costs few steps.
-        half = len(ready) // 2
-        return await self._append_all(ready[:half]) + await self._append_all(ready[half:])
+            self._appends_many = not isinstance(error, NotImplementedError)
+            if isinstance(error, _OF_ALL) or not isinstance(error, _OF_ONE):
+                return [error] * len(ready)
+            # Nothing was appended. In halves, one message that is refused costs few steps.
+            half = len(ready) // 2
+            return await self._append_all(ready[:half]) + await self._append_all(ready[half:])
+        for seq, envelope in zip(numbers, envelopes, strict=True):
+            self._tally.add(envelope, seq)
+        return [_kind(envelope) for envelope in envelopes]
 
-    async def _append(self, ready: _Ready) -> MessageKind | None:
+    async def _append_alone(self, ready: Ready) -> Recorded:
+        try:
+            return await self._append(ready)
+        except Exception as error:
+            return error
+
+    async def _append(self, ready: Ready) -> MessageKind | None:
         """Append a message; of one that is larger than the store takes, what a gap has."""
         captured, envelope = ready
         try:
@@ -357,7 +261,9 @@ class SessionRecorder:
                 gap = message.without_ends()
             else:
                 gap = Gap.of(message, _TOO_LARGE)
-            return await self._append(self._ready(captured._replace(message=gap)))
+            return await self._append(
+                make_ready(self.session_id, captured._replace(message=gap), self._delivery)
+            )
         return _kind(envelope)
 
     async def _append_one(self, envelope: MessageEnvelope) -> None:

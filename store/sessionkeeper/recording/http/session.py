@@ -16,7 +16,7 @@ from ..budget import Budget
 from ..journal import Journal
 from ..late_recorder import LateRecorder
 from ..origin import Origin
-from ..recorder import Recorder
+from ..protocol import Recorder
 
 __all__ = ["HttpSession", "body_delivery"]
 

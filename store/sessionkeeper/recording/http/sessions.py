@@ -15,7 +15,7 @@ from typing import TypeAlias, TypedDict
 from ...values.states import Direction, SessionState, TransportType
 from ..budget import Budget
 from ..outcomes import LineOutcome
-from ..recorder import Recorder
+from ..protocol import Recorder
 from .clients import Client, digest_of
 from .session import HttpSession
 

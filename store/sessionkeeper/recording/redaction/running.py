@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...values.delivery import Delivery
     from ...values.session import Session
     from ...values.states import Direction
+    from ..protocol import Captured
     from .redactor import Redactor
 
 __all__ = ["RunningRedaction"]
@@ -39,6 +40,25 @@ class RunningRedaction:
         self._report = report
         self._places: Counter[str] = Counter()
         self._has_failed = False
+
+    async def apply_to(self, captured: Captured) -> tuple[Captured, int]:
+        """Return a message as it is to be stored, and in how many places it was redacted.
+
+        A message for which it fails becomes a gap. A gap never has the ends of its message: rules
+        cannot be applied to a part.
+        """
+        message, origin, places = captured.message, captured.origin, 0
+        if isinstance(message, bytes):
+            redacted = await self.apply(message, captured.direction)
+            if isinstance(redacted, Gap):
+                message = redacted
+            else:
+                message, places = redacted.message, redacted.places.total()
+        if isinstance(message, Gap):
+            message = self.without_ends(message)
+        delivery, more = self.apply_to_delivery(origin.delivery)
+        origin = origin._replace(delivery=delivery)
+        return captured._replace(message=message, origin=origin), places + more
 
     async def apply(self, message: bytes, direction: Direction) -> Redacted | Gap:
         """Return the message to store, or the gap to store in place of one that fails."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
 
-    from ..recorder import Recorder
+    from ..protocol import Recorder
 
 __all__ = ["MAX_LINE", "MAX_PENDING", "StdioProxy"]
 

@@ -1,4 +1,4 @@
-"""A message of a proxy as it waits to be recorded, and what became of it."""
+"""What a proxy needs of a recorder: the protocol, and what is passed through it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ..values.states import Direction
-    from .recorder import Recorder
 
-__all__ = ["Captured", "ManyRecorder", "Recorded", "record_all"]
+__all__ = ["Captured", "ManyRecorder", "Recorded", "Recorder", "record_all"]
 
 
 class Captured(NamedTuple):
@@ -30,6 +29,53 @@ class Captured(NamedTuple):
 
 Recorded: TypeAlias = "MessageKind | BaseException | None"
 """What `Recorder.record` returned for a message, and `GAP` for a gap; or what it raised."""
+
+
+class Recorder(Protocol):
+    """Records the messages of a proxy. The proxy never calls it concurrently.
+
+    One that is a `ManyRecorder`, too, is given the messages that wait together.
+    """
+
+    def started(self, pid: int, /) -> None:
+        """Receive the process id of the server; called once, before the first message."""
+        ...
+
+    async def record(
+        self,
+        direction: Direction,
+        message: bytes,
+        timestamp: datetime,
+        /,
+        *,
+        origin: Origin = DEFAULT_ORIGIN,
+    ) -> MessageKind | None:
+        """Record the exact bytes of one message, whatever they are; of a line, without its newline.
+
+        Returns `ODD` or `GAP` if that is what was recorded. Raises `InvalidMessage` for what it
+        does not record, or another `SessionError`.
+        """
+        ...
+
+    async def record_gap(
+        self,
+        direction: Direction,
+        gap: Gap,
+        timestamp: datetime,
+        /,
+        *,
+        origin: Origin = DEFAULT_ORIGIN,
+    ) -> None:
+        """Record what is known of messages that were too large, or came too fast."""
+        ...
+
+    async def complete(self) -> None:
+        """End the session in order."""
+        ...
+
+    async def fail(self, reason: str, /) -> None:
+        """End the session as failed."""
+        ...
 
 
 @runtime_checkable
