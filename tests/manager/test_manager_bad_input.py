@@ -41,6 +41,8 @@ CASES: dict[str, tuple[Call, list[Any]]] = {
     "modify_session id": (lambda m, x: m.modify_session(x, lambda s: s), [None, *IDS]),
     "modify_session change": (lambda m, x: m.modify_session("a", x), [None, 5, "f", object()]),
     "record": (lambda m, x: m.record(x), THINGS),
+    "record_many id": (lambda m, x: m.record_many(x, []), [None, *IDS]),
+    "record_many": (lambda m, x: m.record_many("a", x), [None, 5, "a", object(), *map(list, "ab")]),
     "complete_session": (lambda m, x: m.complete_session(x), [None, *IDS]),
     "fail_session id": (lambda m, x: m.fail_session(x, "reason"), [None, *IDS]),
     "fail_session reason": (

@@ -56,22 +56,29 @@ class SessionManager(ManagedStore, SessionOperations):
         """Append messages of one session and make the changes they imply, all or none, in one step.
 
         Each has the effect that it has by `record`, one after the other. Returns their numbers,
-        which have no gap. It is for many messages at once: one step costs little more than one
-        message. Nothing is appended without an envelope.
+        which have no gap. A step of many costs little more than one message. It is for managers
+        that neither track requests nor limit rates: `ManagerConfig.recording()`.
 
-        Raises as `record`, and `LimitExceeded` for `max_metadata_bytes`, where `record` appends a
-        message without its change; `ValueError` when an envelope belongs to another session. Then
-        nothing was recorded and nothing counts: record each by itself to find which is refused.
+        Raises `SessionNotFound`, `SessionClosed`, `LimitExceeded`, `StoreClosed`, `TypeError`,
+        `ValueError` when an envelope belongs to another session or one but the first is a result
+        that may settle a version (`may_settle`), `NotImplementedError` by any other manager, or for
+        a store that cannot append several at once; then nothing was recorded and nothing counts.
+        `max_metadata_bytes` refuses all, where `record` appends a message without its change.
         """
         session_id = checked_id(session_id)
         checked = checked_envelopes(session_id, envelopes)
-        if not checked:
-            return await self._to_write().add_frames(session_id, checked)
+        if self._services.tracks or self._services.rates is not None:
+            raise NotImplementedError(
+                "requests are tracked or rates limited: record each by itself"
+            )
 
         def to_send(begins: bool) -> AtomicSessionStore:
             return self._to_begin() if begins else self._to_write()
 
-        return await append_many(self._services, self.store, session_id, checked, to_send=to_send)
+        if not checked:
+            return await to_send(False).add_frames(session_id, checked)
+        handshakes = self._services.handshakes
+        return await append_many(handshakes, self.store, session_id, checked, to_send=to_send)
 
     async def _record(
         self, envelope: MessageEnvelope, view: AtomicSessionStore | None, *, late: str = ""

@@ -9,9 +9,10 @@ from ..interface.atomic_store import Change
 from ..values.jsonrpc import RpcHead
 from ..values.message import MessageEnvelope
 from ..values.session import Session
+from ..values.states import Direction
 from .lifecycle import Offer, Result, implied_change, read_offer, read_result
 
-__all__ = ["Part", "combine_changes", "read_parts"]
+__all__ = ["Part", "combine_changes", "may_settle", "read_parts"]
 
 Part: TypeAlias = "tuple[RpcHead, Offer | None, Result | None]"
 """A message of a frame, with its offer and its result; nearly all have neither."""
@@ -22,6 +23,14 @@ def read_parts(envelope: MessageEnvelope) -> list[Part]:
     return [
         (head, read_offer(envelope, head), read_result(envelope, head)) for head in envelope.heads()
     ]
+
+
+def may_settle(envelope: MessageEnvelope) -> bool:
+    """Whether a frame may hold a result that settles a version: whenever `read_parts` finds one."""
+    message = envelope.message
+    return envelope.context.direction is Direction.SERVER_TO_CLIENT and (
+        b'protocolVersion"' in message or b'serverInfo"' in message
+    )
 
 
 def combine_changes(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
 from ..leases import Heartbeat, own_lease
+from ..manager.meaning import may_settle
 from ..values.delivery import StdioDelivery
 from ..values.errors import (
     LimitExceeded,
@@ -44,9 +45,6 @@ _MAX_REASON = 1024
 _TOO_LARGE = "larger than the store takes"
 _FEWEST = 2
 """Messages that are worth a step of several."""
-_OF_ALL = (OutcomeUnknown, StoreUnavailable, StoreClosed)
-_OF_ONE = (SessionError, NotImplementedError)
-"""Errors that one of several messages may have caused, unless they are of all; nothing was done."""
 
 
 class SessionRecorder:
@@ -177,15 +175,19 @@ class SessionRecorder:
         keep the others out. Of those whose outcome is not known none is appended again.
         """
         found: list[Recorded] = []
-        ready: list[Ready] = []
+        step: list[Ready] = []
         for message in messages:
             try:
-                ready.append(await self._prepare(message))
+                ready = await self._prepare(message)
             except Exception as error:
-                found += await self._append_all(ready)
-                found.append(error)
-                ready = []
-        return found + await self._append_all(ready)
+                found += [*await self._append_all(step), error]
+                step = []
+                continue
+            if may_settle(ready.envelope):  # it begins a step
+                found += await self._append_all(step)
+                step = []
+            step.append(ready)
+        return found + await self._append_all(step)
 
     async def complete(self) -> None:
         """End the session in order."""
@@ -232,9 +234,9 @@ class SessionRecorder:
             numbers = await self._manager.record_many(self.session_id, envelopes)
         except Exception as error:
             self._appends_many = not isinstance(error, NotImplementedError)
-            if isinstance(error, _OF_ALL) or not isinstance(error, _OF_ONE):
+            if not _may_be_of_one(error):
                 return [error] * len(ready)
-            # Nothing was appended. In halves, one message that is refused costs few steps.
+            # In halves, one message that is refused costs few steps.
             half = len(ready) // 2
             return await self._append_all(ready[:half]) + await self._append_all(ready[half:])
         for seq, envelope in zip(numbers, envelopes, strict=True):
@@ -268,6 +270,15 @@ class SessionRecorder:
 
     async def _append_one(self, envelope: MessageEnvelope) -> None:
         self._tally.add(envelope, await self._manager.record(envelope))
+
+
+def _may_be_of_one(error: Exception) -> bool:
+    """Whether nothing was done, and fewer messages may find a place at once."""
+    if isinstance(error, StoreUnavailable):
+        return error.waited is None  # a full disk
+    if isinstance(error, OutcomeUnknown | StoreClosed):
+        return False
+    return isinstance(error, SessionError | NotImplementedError)
 
 
 def _kind(envelope: MessageEnvelope) -> MessageKind | None:
