@@ -24,6 +24,14 @@ class _Message(msgspec.Struct, gc=False):
     params: msgspec.Raw = msgspec.Raw()
 
 
+class _Plain(msgspec.Struct, gc=False):
+    # Of nearly every line; of any other, `_Message` is read.
+    id: int | str | None = None
+    method: str | None = None
+    params: msgspec.Raw = msgspec.Raw()
+
+
+_decode_plain = msgspec.json.Decoder(_Plain).decode
 _decoder: msgspec.json.Decoder[_Message | list[_Message]] = msgspec.json.Decoder(
     _Message | list[_Message]
 )
@@ -31,6 +39,14 @@ _decoder: msgspec.json.Decoder[_Message | list[_Message]] = msgspec.json.Decoder
 
 def read_heads(line: bytes) -> list[Head] | None:
     """Return one head per message of a line (a batch has several); None if it cannot be read."""
+    try:
+        plain = _decode_plain(line)
+    except (RecursionError, msgspec.DecodeError):
+        return _read_any(line)
+    return [_head(plain.id, plain.method, plain.params)]
+
+
+def _read_any(line: bytes) -> list[Head] | None:
     try:
         read = _decoder.decode(line)
     except RecursionError:

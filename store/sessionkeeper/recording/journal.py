@@ -25,6 +25,7 @@ from .protocol import Captured, ManyRecorder, record_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import ModuleType
 
     from .protocol import Recorded, Recorder
 
@@ -238,7 +239,9 @@ class Journal:
             return batch
 
     async def _record(self, batch: Sequence[_Queued]) -> None:
-        refused = [self._read(line) if cost else LineOutcome.REFUSED for line, cost in batch]
+        from . import heads  # not before the server has started
+
+        refused = [self._read(line, heads) if cost else LineOutcome.REFUSED for line, cost in batch]
         found = await record_all(self._recorder, [queued.line for queued in batch])
         with self._lock:
             for (line, cost), wrong, recorded in zip(batch, refused, found, strict=True):
@@ -249,10 +252,8 @@ class Journal:
                 else:
                     self._gaps_of_missed += outcome is LineOutcome.OVERSIZED
 
-    def _read(self, captured: Captured) -> LineOutcome:
+    def _read(self, captured: Captured, reader: ModuleType) -> LineOutcome:
         """Match a line with others; return what becomes of it if it is refused."""
-        from .heads import count_possible_answers, read_heads  # not before the server has started
-
         direction, line, _, origin = captured
         from_server = direction is Direction.SERVER_TO_CLIENT
         if origin.media_type is not None:
@@ -262,12 +263,12 @@ class Journal:
             return LineOutcome.REFUSED
         heads = None
         with suppress(MemoryError):  # it takes several times its line
-            heads = read_heads(line)
+            heads = reader.read_heads(line)
         self.requests.note(direction, heads or ())
         if heads is not None:
             return LineOutcome.REFUSED
         if from_server:
-            self._unread += count_possible_answers(line, ended=origin.ended)
+            self._unread += reader.count_possible_answers(line, ended=origin.ended)
         return LineOutcome.NOT_JSON
 
     def _outcome(self, captured: Captured, recorded: Recorded, refused: LineOutcome) -> LineOutcome:

@@ -8,8 +8,7 @@ forbids, as many responses answer it, and nobody can tell which response belongs
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ..values.states import Direction
 
@@ -24,8 +23,7 @@ RequestId: TypeAlias = str | int | float
 _MAX_PENDING = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The fields of a JSON-RPC message that pairing needs."""
 
     id: RequestId | None = None
