@@ -92,7 +92,9 @@ def call(client: Client, alone: Client, calls: int, found: Measured) -> None:
         client.call(number)
         alone.call(number)
     time.sleep(0.7)
-    before, times, bare = processor_time(client.process.pid), [], []
+    before = processor_time(client.process.pid)
+    times: list[float] = []
+    bare: list[float] = []
     for _ in range(calls // 50):
         times += [client.call(number) for number in range(50)]
         bare += [alone.call(number) for number in range(50)]

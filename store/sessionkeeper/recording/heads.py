@@ -9,7 +9,7 @@ import msgspec
 
 from .pairing import Head, RequestId
 
-__all__ = ["count_possible_answers", "read_heads"]
+__all__ = ["count_possible_answers", "read_any_heads", "read_heads"]
 
 _MAX_ID_LENGTH = 1024
 _CANCELLED = "notifications/cancelled"
@@ -42,11 +42,12 @@ def read_heads(line: bytes) -> list[Head] | None:
     try:
         plain = _decode_plain(line)
     except (RecursionError, msgspec.DecodeError):
-        return _read_any(line)
+        return read_any_heads(line)
     return [_head(plain.id, plain.method, plain.params)]
 
 
-def _read_any(line: bytes) -> list[Head] | None:
+def read_any_heads(line: bytes) -> list[Head] | None:
+    """Return what `read_heads` does, of any line; it takes longer."""
     try:
         read = _decoder.decode(line)
     except RecursionError:
