@@ -3,7 +3,7 @@
 Rule: every speed is shown with its spread and with what was lost. Read `load` and `mixes` (what is
 asked), `subject` and `targets` (what is measured), `run` (the rounds), `protocol`, `worker_pool`
 and `worker` (the processes), `driver` (the load generator), `losses`, `results`; then `growth`,
-`peers/` and `report/`.
+`peers/`, `side_by_side/` and `report/`.
 """
 
 from __future__ import annotations

@@ -38,12 +38,15 @@ def _show(console: Console, result: ComparisonResult) -> None:
         console.print(_table(result.lines))
     for each in result.absent:
         console.print(styled(f"{each.name}: {each.reason}"), soft_wrap=True)
-    console.print(
-        f"ratio: ours over theirs, the median of the rounds; 64 callers, messages of 1 KB\n"
+    if not result.lines:
+        console.print(styled("nothing was measured"))
+    about = (
+        "ratio: ours over theirs, the median of the rounds; 64 callers, messages of 1 KB",
         f"{result.seconds:.0f} s on {result.loop}; {result.machine}; "
         + ", ".join(f"{name} {of}" for name, of in result.versions.items()),
-        soft_wrap=True,
     )
+    for each in about:
+        console.print(styled(each), soft_wrap=True)
 
 
 def _table(lines: Sequence[LineResult]) -> Table:
