@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import options
 from markupsafe import escape
-from sessionlab.pages.formatting import format_ratio
+from sessionlab.bench.report.charts import Series, over_sizes
+from sessionlab.pages.formatting import format_micros, format_ratio
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 DATA = DOCS / "measurements" / "data"
 WIDTH, ROW, LEFT, RIGHT = 720, 19, 268, 70
+GROWN = ("get", "touch", "append", "dict lookup")
 STYLE = """
 svg { --ink: #1b1d21; --muted: #545b66; --box: #fdfdfb; --grid: #dcdfe4; --one: #8a8f98;
   --s0: #2f5bd0; --s1: #b5470b; --s2: #14713f; --s3: #8a2ba8; }
@@ -31,6 +33,7 @@ text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 .one { stroke: var(--one); stroke-width: 1.5; }
 .s0 { fill: var(--s0); stroke: var(--s0); } .s1 { fill: var(--s1); stroke: var(--s1); }
 .s2 { fill: var(--s2); stroke: var(--s2); } .s3 { fill: var(--s3); stroke: var(--s3); }
+.curve { fill: none; stroke-width: 2; }
 line.s0, line.s1, line.s2, line.s3 { stroke-width: 2; opacity: .55; }
 """
 
@@ -64,12 +67,7 @@ def draw(title: str, axis: str, names: Sequence[str], rows: Sequence[Row], ticks
         share = (min(max(math.log(ratio), low), high) - low) / (high - low)
         return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 38}" role="img">',
-        f"<title>{escape(title)}</title><style>{STYLE}</style>",
-        f'<rect class="box" width="{WIDTH}" height="{bottom + 38}" rx="8"/>',
-        *legend(names),
-    ]
+    parts = opening(title, names, WIDTH, bottom + 38)
     for value, told in zip(values, ticks.split(), strict=True):
         kind = "one" if value == 1 else "grid"
         parts.append(
@@ -81,6 +79,16 @@ def draw(title: str, axis: str, names: Sequence[str], rows: Sequence[Row], ticks
     for number, row in enumerate(rows):
         parts += drawn(row, top + ROW * number + 14, at)
     return "\n".join([*parts, "</svg>", ""])
+
+
+def opening(title: str, names: Sequence[str], width: int, height: int) -> list[str]:
+    """Begin a picture, with the names of its series."""
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
+        f"<title>{escape(title)}</title><style>{STYLE}</style>",
+        f'<rect class="box" width="{width}" height="{height}" rx="8"/>',
+        *legend(names),
+    ]
 
 
 def legend(names: Sequence[str]) -> Iterable[str]:
@@ -141,14 +149,64 @@ def pythons(rows: Sequence[dict[str, Any]]) -> str:
     return draw("Every Python", axis, names[1:], shown, "0.6 0.7 0.8 0.9 1 1.1 1.2 1.3")
 
 
+def growth(result: dict[str, Any]) -> str:
+    """The cost of each operation by the number of sessions, from `bench --growth --json`."""
+    curves = [
+        curve
+        for curve in result["subjects"][0]["growth"]["curves"]
+        if curve["over"] == "sessions" and curve["what"] in GROWN
+    ]
+    curves.sort(key=lambda curve: -curve["points"][-1]["cost"]["median"])
+    series = [
+        Series(
+            number,
+            curve["what"],
+            tuple(
+                (point["size"], *(point["cost"][each] for each in ("median", "low", "high")))
+                for point in curve["points"]
+            ),
+        )
+        for number, curve in enumerate(curves)
+    ]
+    chart = over_sizes("Cost by number of sessions", "sessions", series, format_micros)
+    assert chart is not None
+    parts = opening(chart.title, [], 560, 284)
+    for tick in chart.rows:
+        parts.append(
+            f'<line class="grid" x1="{chart.left}" x2="{chart.right}"'
+            f' y1="{tick.at}" y2="{tick.at}"/>'
+            f'<text class="muted end" x="{chart.left - 6}" y="{tick.at + 4}">{tick.label}</text>'
+        )
+    for tick in chart.columns:
+        parts.append(
+            f'<text class="muted mid" x="{tick.at}" y="{chart.bottom + 16}">{tick.label}</text>'
+        )
+    parts.append(f'<text class="muted mid" x="220" y="{chart.bottom + 32}">sessions</text>')
+    for line, curve in zip(chart.lines, curves, strict=True):
+        parts.append(f'<polyline class="curve s{line.place}" points="{line.path}"/>')
+        for x, y, down, up, told in line.dots:
+            parts.append(
+                f'<line class="s{line.place}" x1="{x}" x2="{x}" y1="{down}" y2="{up}"/>'
+                f'<circle class="s{line.place}" cx="{x}" cy="{y}" r="3">'
+                f"<title>{escape(told)}</title></circle>"
+            )
+        end = f"{line.name}, exponent {curve['exponent']:.2f}"
+        parts.append(f'<text x="{x + 10}" y="{y + 4}">{escape(end)}</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+DRAWN: dict[str, Callable[[Any], str]] = {"beside": beside, "growth": growth, "pythons": pythons}
+"""By the first word of a file's name, after its date."""
+
+
 def main() -> None:
     """Draw a chart for each file of numbers."""
     parser = options(__doc__)
     parser.add_argument("--to", type=Path, default=DOCS / "images", help="folder of the charts")
     folder = parser.parse_args().to
     for numbers in sorted(DATA.glob("*.json")):
-        draws = beside if numbers.stem.startswith("beside") else pythons
-        chart = draws(json.loads(numbers.read_text("utf-8")))
+        kind = numbers.stem.rpartition("30-")[2].partition("-")[0]
+        chart = DRAWN[kind](json.loads(numbers.read_text("utf-8")))
         (folder / f"{numbers.stem}.svg").write_text(chart, "utf-8")
 
 

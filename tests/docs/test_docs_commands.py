@@ -51,6 +51,7 @@ def test_the_charts_show_the_numbers_beside_the_records(tmp_path: Path) -> None:
     subprocess.run([sys.executable, PERF / "charts.py", "--to", tmp_path], check=True)
     drawn = sorted(tmp_path.iterdir())
     assert [each.name for each in drawn] == [
+        "2026-11-30-growth.svg",
         "2026-11-30-pythons.svg",
         "beside-file-and-server.svg",
         "beside-memory.svg",
