@@ -55,7 +55,6 @@ TARGETS = {
     ("file: add_frame", "aiosqlite"): 7.0,
     ("file: add_frame", "mcp-persist-sqlite"): 2.0,
     ("file: add_frame, all on one session", "mcp-persist-sqlite"): 1.5,
-    ("file: add_frame, one caller", "aiosqlite"): 0.45,
     ("Redis: add_frame", "redis-py"): 3.3,
     ("Redis: add_frame", "mcp-persist-redis"): 3.5,
 }
