@@ -45,8 +45,8 @@ def _show(console: Console, result: ComparisonResult) -> None:
         f"{result.seconds:.0f} s on {result.loop}; {result.machine}; "
         + ", ".join(f"{name} {of}" for name, of in result.versions.items()),
     )
-    for each in about:
-        console.print(styled(each), soft_wrap=True)
+    for text in about:
+        console.print(styled(text), soft_wrap=True)
 
 
 def _table(lines: Sequence[LineResult]) -> Table:
