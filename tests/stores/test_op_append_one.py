@@ -136,10 +136,7 @@ FLAWS = {
     ),
     "odd frames are not counted": ("detail[0] in KIND_HEADERS", "detail[0] == 0"),
     "no activity": ("row.touch(clock.wall(), clock.steady())", "pass"),
-    "the place of before": (
-        "tables.put(row)\n    tables.announce(row.id)\n    return seq",
-        "return seq",
-    ),
+    "the place of before": ("tables.append_one(row, record)", "tables.append(row, (record,))"),
 }
 
 

@@ -95,15 +95,13 @@ def append_frame(tables: Tables, row: SessionRow, record: FrameRecord, size: int
     ):
         drop = check_append(tables, row, (record,), size, None)
         return append_frames(tables, row, (record,), size, drop)
-    tables.append(row, (record,))
+    clock = tables.clock
+    row.touch(clock.wall(), clock.steady())
+    tables.append_one(row, record)
     counters.frames_added(1, size, 0, 0)
     row.last_seq = seq = row.last_seq + 1
     row.frame_count += 1
     row.byte_count += size
-    clock = tables.clock
-    row.touch(clock.wall(), clock.steady())
-    tables.put(row)
-    tables.announce(row.id)
     return seq
 
 

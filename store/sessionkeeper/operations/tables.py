@@ -110,6 +110,12 @@ class Tables(ABC):
     def append(self, row: SessionRow, records: Sequence[FrameRecord], /) -> None:
         """Add records at the end of a log; the row's counters are the rules'."""
 
+    def append_one(self, row: SessionRow, record: FrameRecord, /) -> None:
+        """Do `append`, `put` and `announce` for one record of a live session."""
+        self.append(row, (record,))
+        self.put(row)
+        self.announce(row.id)
+
     @abstractmethod
     def read(self, row: SessionRow, first: int, count: int, /) -> Sequence[FrameRecord]:
         """Return `count` records from number `first` on; all of them exist."""
