@@ -1,7 +1,8 @@
 """Appending one message of 1 KB in a file, beside what one would use instead: 64 callers, in turn.
 
-Real packages with their own settings, each caller on its own session: `pip install -e
-'.[perf,perf-peers]'`, then `python perf/sqlite_peers.py`.
+Real packages with their own settings, each caller on its own session, or all on one with
+`--one-session`: `pip install -e '.[perf,perf-peers]'`, then `python perf/sqlite_peers.py`. With
+`--folder /dev/shm` a sync is nearly free, as on any tmpfs.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import os
 import sqlite3
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -42,7 +44,7 @@ async def ours(folder: Path) -> AsyncIterator[Operation]:
         envelopes = [envelope(f"s{n}") for n in range(CALLERS)]
         yield lambda n: store.add_frame(envelopes[n])
         counts = [await store.count_frames(f"s{n}") for n in range(CALLERS)]
-        assert min(counts) > 0
+        assert sum(counts) > 0
 
 
 @asynccontextmanager
@@ -95,7 +97,7 @@ SIDES: dict[str, tuple[Peer, int]] = {
 """Each with how many it appends in a round: about as long as the others."""
 
 
-async def measured() -> dict[str, list[float]]:
+async def measured(*, one_session: bool) -> dict[str, list[float]]:
     """Operations a second of each side, round by round; the first round is not counted."""
     rates: dict[str, list[float]] = {name: [] for name in SIDES}
     with tempfile.TemporaryDirectory(prefix="perf-") as place:
@@ -107,16 +109,26 @@ async def measured() -> dict[str, list[float]]:
             for _ in range(ROUNDS + 1):
                 for name, (operation, total) in sides.items():
                     gc.collect()
-                    rates[name].append(await throughput(operation, CALLERS, total))
+                    each = partial(_as_first, operation) if one_session else operation
+                    rates[name].append(await throughput(each, CALLERS, total))
     return {name: each[1:] for name, each in rates.items()}
 
 
+def _as_first(operation: Operation, _: int) -> Awaitable[object]:
+    return operation(0)
+
+
 def main() -> int:
-    """Measure; 0 when ours is ahead of all and 1.5 times the fastest, 2 when a peer is missing."""
-    options(__doc__).parse_args()
-    print(f"SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores, {CALLERS} callers")
+    """Measure; 0 when ours is far enough ahead of the fastest, 2 when a peer is missing."""
+    parser = options(__doc__, **{"one-session": "all callers on one session"})
+    parser.add_argument("--folder", help="where the files are made")
+    asked = parser.parse_args()
+    tempfile.tempdir = asked.folder
+    goal = 1.5 if asked.one_session else 2
+    where = "on one session" if asked.one_session else "on sessions of their own"
+    print(f"SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores, {CALLERS} callers {where}")
     try:
-        rates = uvloop.run(measured())
+        rates = uvloop.run(measured(one_session=asked.one_session))
     except ModuleNotFoundError as missing:
         print(f"{missing.name} is not installed: pip install '.[perf-peers]'", file=sys.stderr)
         return 2
@@ -129,8 +141,8 @@ def main() -> int:
             worst = min(worst, median(ratios))
             line += f"   ours {median(ratios):5.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
         print(line)
-    print(f"of the fastest: {worst:.2f}, >= 1.5 {'reached' if worst >= 1.5 else 'MISSED'}")
-    return 0 if worst >= 1.5 else 1
+    print(f"of the fastest: {worst:.2f}, >= {goal} {'reached' if worst >= goal else 'MISSED'}")
+    return 0 if worst >= goal else 1
 
 
 if __name__ == "__main__":
