@@ -114,6 +114,7 @@ STEPS: list[Step] = [
     lambda store: store.put_session(new_session("a", principal="you")),
     lambda store: store.delete_session("b"),
     tag("two"),
+    lambda store: store.add_frames("a", [note(n) for n in range(40)]),
     lambda store: store.statistics(),
 ]
 

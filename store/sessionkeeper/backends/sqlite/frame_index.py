@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from .many_rows import ManyRows
 from .stream_index import StreamIndex
 
 __all__ = ["LEVELS", "FrameIndex", "has_wrong_entries"]
@@ -28,7 +29,7 @@ MERGE_AT = 2_048
 _HERE = "session = :session AND seq BETWEEN :first AND :last"
 # Compared with the frame's own row: a damaged entry must not show or remove another frame.
 _ITS_FRAME = "frames.key = entry.key AND frames.session = entry.session AND frames.seq = entry.seq"
-_ADD = "INSERT INTO new_frame_keys (session, seq, key) VALUES (?, ?, ?)"
+_ADD = ManyRows("new_frame_keys", "session, seq, key")
 _READ = {
     level: f"SELECT %s FROM {level} AS entry CROSS JOIN frames ON {_ITS_FRAME}"  # noqa: S608 - our tables
     " WHERE entry.session = ? AND entry.seq BETWEEN ? AND ? %s ORDER BY entry.seq"
@@ -65,6 +66,7 @@ class FrameIndex:
     """Adds, finds and removes frames by session and number, within a transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
         self._execute, self._executemany = connection.execute, connection.executemany
         self.streams = StreamIndex(connection)
         self.forget()
@@ -76,7 +78,7 @@ class FrameIndex:
 
     def add(self, keys: Sequence[FrameKey]) -> None:
         """Add entries of new frames; their numbers follow all other numbers of their sessions."""
-        self._executemany(_ADD, keys)
+        _ADD.insert(self._connection, keys)
         new_count = self._new_count
         if new_count is None:
             new_count = int(self._execute("SELECT count(*) FROM new_frame_keys").fetchone()[0])

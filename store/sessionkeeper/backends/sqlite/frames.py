@@ -1,4 +1,4 @@
-"""The frames of a file: a batch collects them and writes them with one call."""
+"""The frames of a file: a batch collects them and writes them together."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .codec import FRAME_COLUMNS, Columns, SQLiteRow, frame_columns, read_frame
 from .errors import corruption_error
 from .frame_index import FrameIndex
 from .frame_search import condition_for
+from .many_rows import ManyRows
 from .schema import PAGE_BYTES
 from .stream_index import read_stream_name
 
@@ -27,7 +28,7 @@ FEW_AT_ONCE = 32
 _SMALL = 2_048
 """Bytes of a frame, on average, that is not measured before it is searched."""
 
-_INSERT = f"INSERT INTO frames (key, session, seq, {FRAME_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
+_INSERT = ManyRows("frames", f"key, session, seq, {FRAME_COLUMNS}")
 _LAST = "SELECT coalesce(max(key), 0) FROM frames"
 _ADD_TOMBSTONE = (
     "INSERT INTO tombstones (session, up_to) VALUES (?, ?)"
@@ -61,12 +62,12 @@ class FrameTable:
         self._pending.setdefault(row.number, []).extend(columns)
 
     def flush(self) -> None:
-        """Write all collected records with one call."""
+        """Write all collected records."""
         if self._pending:
             together = [each for frames in self._pending.values() for each in frames]
             (last,) = self._execute(_LAST).fetchone()
             keyed = [(key, *each) for key, each in enumerate(together, last + 1)]
-            self._connection.executemany(_INSERT, keyed)
+            _INSERT.insert(self._connection, keyed)
             self._index.add([(session, seq, key) for key, session, seq, *_ in keyed])
             named = [
                 (session, stream, seq, key)

@@ -30,6 +30,7 @@ from .activity import ActivityIndex, Dated
 from .codec import LOG_COLUMNS, SESSION_COLUMNS, SQLiteRow, read_row
 from .first_sessions import BY_ACTIVITY, BY_AGE, BY_END, BY_EXPIRY, FirstSessions
 from .frames import FrameTable
+from .many_rows import ManyRows
 from .row_cache import RowCache
 from .schema import PAGE_BYTES
 from .sqlite_version import library_warnings
@@ -60,13 +61,15 @@ _WRITE_SESSION = (
     " state = excluded.state, principal = excluded.principal, fields = excluded.fields,"
     " expires_at = excluded.expires_at"
 )
-_WRITE_LOG = (
-    f"INSERT INTO logs ({LOG_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
-    " ON CONFLICT (session) DO UPDATE SET ended = excluded.ended, position = excluded.position,"
+_WRITE_LOG = ManyRows(
+    "logs",
+    LOG_COLUMNS,
+    conflict=" ON CONFLICT (session) DO UPDATE SET ended = excluded.ended,"
+    " position = excluded.position,"
     " steady_active_at = excluded.steady_active_at, last_activity = excluded.last_activity,"
     " frame_count = excluded.frame_count, last_seq = excluded.last_seq,"
     " byte_count = excluded.byte_count, odd_frames = excluded.odd_frames,"
-    " gap_frames = excluded.gap_frames"
+    " gap_frames = excluded.gap_frames",
 )
 _ROWS_A_QUERY = 256
 _LOGS_A_PAGE = 100
@@ -92,6 +95,7 @@ class SQLiteTables(Tables):
 
     def attach(self, connection: sqlite3.Connection, path: str) -> None:
         """Work on this connection, of the thread that calls."""
+        self._connection = connection
         self._execute, self._executemany = connection.execute, connection.executemany
         self._path = path
         self.frames = FrameTable(connection)
@@ -380,7 +384,7 @@ class SQLiteTables(Tables):
             for row in changed:
                 row.stored_revision = row.revision
                 self._cache.weigh(row.stored_bytes)
-        self._executemany(_WRITE_LOG, [row.log_columns() for row in rows])
+        _WRITE_LOG.insert(self._connection, [row.log_columns() for row in rows])
         # Estimated: pages of every batch, of the logs, and of changed sessions and their ids.
         pages = 8 + 2 * min(len(rows), self.counters.sessions // _LOGS_A_PAGE) + 2 * len(changed)
         self.frames.written += PAGE_BYTES * pages
