@@ -1,33 +1,24 @@
-"""A command that a thread has sent, and how waiting threads are woken."""
+"""A command that a thread has sent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 
 from .command import Command
 
-__all__ = ["PendingCall", "wake_all"]
+__all__ = ["PendingCall"]
 
 
 class PendingCall:
     """A command that a thread sent, and the reply it waits for.
 
-    Settled once, on the loop, like any reply. Its thread is woken later, by its port or by another
-    thread, and then wakes `others`.
+    Settled once, on the loop, like any reply. Its thread is woken later, by its port.
     """
 
-    __slots__ = (
-        "_settled_by",
-        "command",
-        "error",
-        "given_up",
-        "lock",
-        "others",
-        "settled",
-        "value",
-    )
+    __slots__ = ("_settled_by", "command", "error", "given_up", "lock", "settled", "value")
 
     def __init__(
         self, command: Command[Any, Any], settled_by: Callable[[PendingCall], None]
@@ -37,7 +28,6 @@ class PendingCall:
         self.value: Any = None
         self.error: BaseException | None = None
         self.settled = self.given_up = False
-        self.others: tuple[PendingCall, ...] = ()
         # A bare lock, acquired once here and once by the waiting thread: the cheapest way to block.
         self.lock = Lock()
         self.lock.acquire()
@@ -55,34 +45,7 @@ class PendingCall:
         self.settled = True
         self._settled_by(self)
 
-    def give_up(self) -> None:
-        """Note that nobody waits any more, and wake the threads that this one would have woken."""
-        self.given_up = True
-        if self.lock.acquire(blocking=False) or self.settled:
-            self.wake_others()
-
     def wake(self) -> None:
         """Wake its thread."""
-        try:
+        with suppress(RuntimeError):  # woken before
             self.lock.release()
-        except RuntimeError:  # woken before
-            return
-        # If the thread has left, one of the two takes the lock, and wakes the others.
-        if self.given_up and self.lock.acquire(blocking=False):
-            self.wake_others()
-
-    def wake_others(self) -> None:
-        """Wake the other threads; a woken thread calls this first."""
-        for other in self.others:
-            other.wake()
-
-
-def wake_all(calls: list[PendingCall]) -> None:
-    """Wake one thread, which wakes two, which wake two each.
-
-    Woken all at once, they would wait a second time, for the interpreter's lock.
-    """
-    for place, call in enumerate(calls):
-        call.others = tuple(calls[2 * place + 1 : 2 * place + 3])
-    if calls:
-        calls[0].wake()

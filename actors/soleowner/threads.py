@@ -1,7 +1,8 @@
 """A way in for other threads: all their waiting commands go to the loop in one callback.
 
-The first command of a burst wakes the loop; the others find it awake. No thread waits for
-another, and none waits forever: a waiting thread checks from time to time that the loop still runs.
+The first command of a burst wakes the loop; the others find it awake. While threads that were woken
+with their replies have yet to run, as a rule to send their next commands, the last of them wakes it
+for all. None waits forever: a waiting thread checks from time to time that the loop still runs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from .command import Command
 from .envelope import Reply, fail
-from .pending_call import PendingCall, wake_all
+from .pending_call import PendingCall
 
 __all__ = ["ThreadPort"]
 
@@ -53,9 +54,11 @@ class ThreadPort(Generic[S]):
         self._accept = accept
         self._lost = lost
         self._calls: deque[PendingCall] = deque()
-        # Both touched in single steps of the interpreter, the first by waiting threads as well.
+        # All touched in single steps of the interpreter, the sets by waiting threads as well.
         self._handed_over: set[PendingCall] = set()
         self._settled: list[PendingCall] = []
+        # Those whose threads were woken and have yet to run.
+        self._woken: set[PendingCall] = set()
         # Free while nobody has woken the loop: acquiring it tests and sets in one step.
         self._unwoken = Lock()
         self._context = contextvars.Context()  # nothing of the thread that wakes leaks in
@@ -78,12 +81,12 @@ class ThreadPort(Generic[S]):
         call = PendingCall(command, self._settle)
         self._calls.append(call)
         try:
-            if self._unwoken.acquire(blocking=False):
+            if not self._woken and self._unwoken.acquire(blocking=False):
                 self._wake()
             # The usual case first: a reply comes long before it is time to look.
             error: BaseException | None
             if deadline is None and call.lock.acquire(timeout=_LOOK):
-                call.wake_others()
+                self._arrive(call)
                 error = None
             else:
                 error = self._wait(call, deadline)
@@ -143,6 +146,14 @@ class ThreadPort(Generic[S]):
             self._rest()
             raise self._lost(None) from None
 
+    def _arrive(self, call: PendingCall) -> None:
+        """Note that a thread waits no more; the last that was woken wakes the loop for others."""
+        call.given_up = True  # before it is taken out, as `_wake_settled` adds before it looks
+        self._woken.discard(call)
+        if self._calls and not self._woken and self._unwoken.acquire(blocking=False):
+            with suppress(Exception):  # the loop is closed: those who wait will see that
+                self._wake()
+
     def _rest(self) -> None:
         # In any state: an interrupt may have struck between acquiring and waking. Waiting
         # threads repair that.
@@ -181,7 +192,11 @@ class ThreadPort(Generic[S]):
 
     def _wake_settled(self) -> None:
         settled, self._settled = self._settled, []
-        wake_all(settled)
+        self._woken.update(settled)
+        for call in settled:
+            call.wake()
+            if call.given_up:  # its thread left before it was added
+                self._arrive(call)
 
     def _wait(self, call: PendingCall, deadline: float | None) -> Exception | None:
         """Wait for a reply; return the error if there is none."""
@@ -189,7 +204,7 @@ class ThreadPort(Generic[S]):
         while True:
             left = _LOOK if deadline is None else min(_LOOK, deadline - time.monotonic())
             if call.lock.acquire(timeout=max(0.0, left)) or call.settled:
-                call.wake_others()
+                self._arrive(call)
                 return None
             if deadline is not None and time.monotonic() >= deadline:
                 self._withdraw(call)
@@ -199,6 +214,7 @@ class ThreadPort(Generic[S]):
                 self._withdraw(call)
                 return self._lost(call)
             if call in self._calls:
+                self._woken.clear()  # an interrupt may have struck one of them while it left
                 self._wake()
 
     def _looks(self, looks: int) -> int:
@@ -209,10 +225,11 @@ class ThreadPort(Generic[S]):
 
     def _withdraw(self, call: PendingCall) -> None:
         """Withdraw a command: it is skipped unless it has begun, and nothing of it is kept."""
-        call.give_up()
+        call.given_up = True
         self._handed_over.discard(call)
         with suppress(ValueError):  # handed over already; the mailbox skips it
             self._calls.remove(call)
+        self._arrive(call)
 
 
 def _seconds(timeout: float) -> float:

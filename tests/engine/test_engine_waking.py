@@ -1,4 +1,4 @@
-"""Threads that wait for a reply are woken by each other: all of them, and nobody twice."""
+"""Threads that wait for a reply are woken, and the last of them wakes the loop for all."""
 
 from __future__ import annotations
 
@@ -9,53 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import soleowner.threads
 from soleowner import Actor, Batch, LoopRunner
-from soleowner.pending_call import PendingCall, wake_all
+from soleowner.pending_call import PendingCall
 
 if TYPE_CHECKING:
     from tests.engine.conftest import ActorFactory
     from tests.support.thread_group import ThreadGroup
-
-SIZES = [*range(1, 18), 64]
-
-
-def settled(count: int) -> list[PendingCall]:
-    """Calls whose replies are there, and whose threads still wait."""
-    calls = [PendingCall(Any, lambda _: None) for _ in range(count)]  # type: ignore[arg-type]  # asks nothing
-    for number, call in enumerate(calls):
-        call.set_result(number)
-    return calls
-
-
-@pytest.mark.parametrize("count", SIZES)
-def test_each_call_is_woken_by_exactly_one_other(count: int) -> None:
-    """A tree with two branches: each thread that is woken wakes two, until none is left."""
-    calls = settled(count)
-    wake_all(calls)
-    woken = 0
-    awake = [calls[0]]
-    while awake:
-        call = awake.pop(0)
-        assert call.lock.acquire(blocking=False), "a thread was sent on that was not woken"
-        woken += 1
-        call.wake_others()
-        awake += call.others
-    assert woken == count
-    assert not any(call.lock.acquire(blocking=False) for call in calls), "one was woken twice"
-
-
-@pytest.mark.parametrize("count", SIZES)
-def test_cancelled_waiters_pass_the_wake_up_on(count: int) -> None:
-    """Every second thread has given up: the others are woken all the same."""
-    calls = settled(count)
-    for call in calls[::2]:
-        call.give_up()
-    wake_all(calls)
-    waiting = set(calls[1::2])
-    while woken := {call for call in waiting if call.lock.acquire(blocking=False)}:
-        waiting -= woken
-        for call in woken:
-            call.wake_others()
-    assert not waiting, f"{len(waiting)} of {count} still wait"
 
 
 @pytest.mark.parametrize("threads", [3, 7, 16])
@@ -106,6 +64,70 @@ async def test_a_reply_does_not_wait_for_the_rest_of_its_batch(
         finally:
             runner.go_on.set()
         assert await asyncio.wrap_future(asked[1]) == 2
+
+
+def on_its_way(port: Any) -> PendingCall:
+    """A call whose thread was woken, and has yet to run."""
+    call = PendingCall(Any, port._settle)  # type: ignore[arg-type]  # asks nothing
+    port._handed_over.add(call)
+    call.set_result(None)
+    assert port._woken == {call}
+    return call
+
+
+@pytest.mark.parametrize("leave", ["_arrive", "_withdraw"])
+async def test_the_last_thread_that_was_woken_wakes_the_loop_for_all(
+    actors: ActorFactory,
+    thread_group: ThreadGroup,
+    monkeypatch: pytest.MonkeyPatch,
+    leave: str,
+) -> None:
+    """While two are on their way the loop sleeps; whether they come for a reply or give up."""
+    monkeypatch.setattr(soleowner.threads, "_LOOK", 3600.0)
+    port: Any = (await actors.open()).port()
+    first, last = on_its_way(port), PendingCall(Any, port._settle)  # type: ignore[arg-type]  # asks nothing
+    port._woken.add(last)
+    asked = thread_group.begin(partial(port.ask, actors.note("sent")))
+    thread_group.until(partial(queued, port, 1))
+    await asyncio.sleep(0.02)
+    getattr(port, leave)(first)
+    await asyncio.sleep(0.02)
+    assert queued(port, 1), "the loop was woken while a thread was on its way"
+    getattr(port, leave)(last)
+    async with asyncio.timeout(300):
+        assert await asyncio.wrap_future(asked) == 1
+    assert not port._woken
+
+
+@pytest.mark.parametrize(
+    ("settled_first", "leave"),
+    [(True, "_withdraw"), (False, "_withdraw"), (True, "_arrive")],
+)
+async def test_a_thread_that_left_is_not_waited_for(
+    actors: ActorFactory, settled_first: bool, leave: str
+) -> None:
+    """It gave up before or after its reply was there, or found it by itself: it needs no waking."""
+    port: Any = (await actors.open()).port()
+    call = PendingCall(Any, port._settle)  # type: ignore[arg-type]  # asks nothing
+    port._handed_over |= {call, PendingCall(Any, port._settle)}  # type: ignore[arg-type]  # so that none is woken yet
+    if settled_first:
+        call.set_result(None)
+    getattr(port, leave)(call)
+    if not settled_first:
+        call.set_result(None)
+    port._wake_settled()
+    assert not port._woken
+
+
+async def test_a_thread_that_was_lost_on_its_way_costs_one_look(
+    actors: ActorFactory, thread_group: ThreadGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupt struck while it left: the next who waits wakes the loop."""
+    monkeypatch.setattr(soleowner.threads, "_LOOK", 0.01)
+    port: Any = (await actors.open()).port()
+    on_its_way(port)
+    assert await thread_group.do(partial(port.ask, actors.note("sent"))) == [1]
+    assert not port._woken
 
 
 def queued(port: Any, count: int) -> bool:
