@@ -13,6 +13,7 @@ from typing import Any, TypeVar, overload
 __all__ = [
     "FRAMES_A_SLICE",
     "LINES_A_SLICE",
+    "PAUSE",
     "SLICE",
     "Captured",
     "in_slices",
@@ -28,6 +29,9 @@ FRAMES_A_SLICE = 100
 """The same of frames; also what a watcher reads at once."""
 LINES_A_SLICE = 16
 """The same of lines of an export."""
+PAUSE = 4
+"""Turns of the loop between two slices: about as many as a call on a store takes. With one, a call
+that comes meanwhile would wait for a slice in each of its turns."""
 
 
 class Captured(Sequence[R]):
@@ -89,7 +93,8 @@ async def map_in_slices(make: Callable[..., R], /, *sequences: Sequence[Any], si
 @coroutine
 def pause() -> Generator[None]:
     """Let the loop serve others. A thread that drives a coroutine without a loop goes on."""
-    yield
+    for _ in range(PAUSE):
+        yield
 
 
 def _itself(item: R) -> R:
