@@ -106,6 +106,7 @@ async def prefixes(store: AtomicSessionStore, answer: Answer) -> set[int]:
 def one_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every answer in slices of one."""
     monkeypatch.setattr(long_answers, "SLICE", 1)
+    monkeypatch.setattr(long_answers, "PAUSE", 1)
     monkeypatch.setattr(session_row, "SLICE", 0)
     monkeypatch.setattr(facade, "FRAMES_A_SLICE", 1)
 
