@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from time import sleep
+from typing import Any
 
 from ...operations.frame_record import FrameRecord, NumberedRecords, is_message, stream_of
 from ...operations.tables import MAX_SEARCHED, MAX_SEARCHED_BYTES
@@ -100,12 +101,7 @@ class FrameTable:
         found = self._index.read(FRAME_COLUMNS, row.number, first, first + count - 1)
         if len(found) != count:
             raise corruption_error("a log with frames missing")
-        records: list[FrameRecord] = []
-        for start in range(0, count, _DECODED_AT_ONCE):
-            if start:
-                sleep(_GIVE_WAY)
-            records += map(read_frame, found[start : start + _DECODED_AT_ONCE])
-        return records
+        return _decode(found)
 
     def read_stream(
         self,
@@ -127,7 +123,7 @@ class FrameTable:
         found = self._index.streams.read(
             FRAME_COLUMNS, row.number, stream, first, last, limit=limit, newest=newest
         )
-        records = [read_frame(columns[1:]) for columns in found]
+        records = _decode([columns[1:] for columns in found])
         if any(read_stream_name(record.detail) != stream for record in records):
             raise corruption_error("a stream with a frame of another one")
         return [seq for seq, *_ in found], records
@@ -144,7 +140,8 @@ class FrameTable:
         columns = self._index.search(
             FRAME_COLUMNS, row.number, first, last, condition=condition_for(wanted), limit=limit
         )
-        found = [(each[0], read_frame(each[1:])) for each in columns]
+        records = _decode([each[1:] for each in columns])
+        found = [*zip((each[0] for each in columns), records, strict=True)]
         to = last if len(found) < limit else found[-1][0]
         # The condition finds all that are wanted, and perhaps some more.
         found = [
@@ -234,3 +231,12 @@ class FrameTable:
         else:
             self._execute(_ADD_TOMBSTONE, (number, up_to))
             self.has_tombstones = True
+
+
+def _decode(found: Sequence[tuple[Any, ...]]) -> list[FrameRecord]:
+    records: list[FrameRecord] = []
+    for start in range(0, len(found), _DECODED_AT_ONCE):
+        if start:
+            sleep(_GIVE_WAY)
+        records += [read_frame(columns) for columns in found[start : start + _DECODED_AT_ONCE]]
+    return records
