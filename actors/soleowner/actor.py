@@ -301,7 +301,7 @@ class Actor(Generic[S]):
             if self._fences:
                 batch = [envelope for envelope in batch if envelope[0] is not _FENCE]
                 if not batch:  # nothing to apply
-                    self._drop_fences()
+                    await self._drop_fences()
                     self._current = batch
                     continue
             size = len(batch)
@@ -320,11 +320,12 @@ class Actor(Generic[S]):
                 if not kept and self._observer is observer:
                     self.observe(None)
             if self._fences:
-                self._drop_fences()
+                await self._drop_fences()
             self._current = batch = []  # while it waits, nothing of the last batch stays alive
         await self._runner.finish()
 
-    def _drop_fences(self) -> None:
+    async def _drop_fences(self) -> None:
+        await self._runner.finish()
         for command, reply in self._current:
             if command is _FENCE:
                 self._fences.discard(reply)

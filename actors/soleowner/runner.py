@@ -1,6 +1,6 @@
 """Where a batch is applied: the seam between the owner and what it owns.
 
-A runner settles every reply it applied, in order, and never one it did not apply.
+A runner settles every reply it applied, and never one it did not apply.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Runner(ABC, Generic[S]):
         """
 
     async def finish(self) -> None:
-        """Answer commands that `run` left unfinished; called before an orderly closing.
+        """Answer commands that `run` left unfinished; called for `settle`, and before closing.
 
         It may be cancelled. A runner that leaves commands must answer them in every case: the
         actor knows only its last batch.

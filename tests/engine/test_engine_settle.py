@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from soleowner import ActorPair, Command, LoopRunner, MailboxClosed, Reentrant
+from soleowner import (
+    Actor,
+    ActorPair,
+    Batch,
+    Command,
+    LoopRunner,
+    MailboxClosed,
+    Reentrant,
+    Runner,
+    succeed,
+)
 
 if TYPE_CHECKING:
     from tests.engine.conftest import ActorFactory
@@ -47,6 +57,36 @@ async def test_settle_waits_for_all_commands_before_it(actors: ActorFactory) -> 
     await actor.settle()
     assert not actor._fences
     assert actor.statistics().commands == 7
+
+
+class Leaving(Runner[list[object]]):
+    """Leaves each batch, and answers it when it is told to finish."""
+
+    def __init__(self) -> None:
+        self.left: list[Any] = []
+
+    async def run(self, batch: Batch[list[object]], /) -> None:
+        self.left += batch
+
+    async def finish(self) -> None:
+        await asyncio.sleep(0)
+        while self.left:
+            _, reply = self.left.pop()
+            succeed(reply, "late")
+
+
+async def test_settle_waits_for_what_the_runner_left() -> None:
+    """Also if the fence comes in a batch of its own."""
+    runner = Leaving()
+    async with Actor(runner) as actor:
+        early = actor.ask(Look())
+        await some_turns()
+        assert not early.done()
+        await actor.settle()
+        assert early.done()
+        late = actor.ask(Look())
+        await actor.settle()
+        assert late.done()
 
 
 async def test_settle_waits_for_commands_of_cancelled_callers(actors: ActorFactory) -> None:

@@ -177,7 +177,7 @@ async def test_a_bug_in_one_node_queue_ends_the_store_for_all(
             raise RuntimeError("broken on purpose")
 
         bucket = store._runner.resources.plan_context.keys.find_bucket("a").number
-        queues._choose_queue(bucket).executor.run = broken  # type: ignore[method-assign]  # the fault
+        queues._choose_queue(bucket).lane.run = broken  # type: ignore[method-assign]  # the fault
         told = await asyncio.gather(
             store.add_frame(note(1, "a")), store.list_sessions(), return_exceptions=True
         )

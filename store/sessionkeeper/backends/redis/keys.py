@@ -91,10 +91,13 @@ class Keys:
         return slots
 
     def find_bucket(self, session_id: str, /) -> Bucket:
-        """Return the bucket of a session. It is the same in every process and version."""
+        """Return the bucket of a session, whose id may be a wrong one.
+
+        It is the same in every process and version.
+        """
         if self._count == 1:
             return self.buckets[0]
-        return self.buckets[crc32(session_id.encode()) % self._count]
+        return self.buckets[crc32(session_id.encode(errors="surrogatepass")) % self._count]
 
     def session(self, bucket: Bucket, session_id: str, /) -> str:
         """Return the key of a session's hash."""

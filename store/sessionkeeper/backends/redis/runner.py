@@ -10,7 +10,7 @@ from soleowner import Batch, Reply, Runner
 
 from ...operations.command import StoreCommand
 from ...operations.tables import Tables
-from .execution.executor import Entry, Executor
+from .execution.lane import Entry, Lane
 from .execution.node_queues import NodeQueues
 from .opening import Resources
 
@@ -46,47 +46,59 @@ class RedisRunner(Runner[Tables]):
 
     def arrived(self, reply: Reply, /) -> None:
         """Note when a command was sent: the patience of its caller begins in the mailbox."""
-        self._arrivals[reply] = (self._now(), self._executor.delivery.waited)
+        self._arrivals[reply] = (self._now(), self._lane.delivery.waited)
 
     async def open(self) -> None:
         """Connect and agree on the layout. Raises `StoreUnavailable`."""
         self._resources = resources = await self._open_backend()
         self._now = asyncio.get_running_loop().time
-        self._executor = Executor(resources, resources.new_delivery(), self.refuse)
+        self._lane = Lane(resources, self.refuse)
         if resources.servers.several:
             self._queues = NodeQueues(resources, self.refuse)
 
     async def run(self, batch: Batch[Tables], /) -> None:
-        """Answer all. With several nodes, return as soon as there is room for more commands."""
+        """Take all, and return as soon as there is room for more commands."""
         entries: list[Entry] = []
         arrivals = self._arrivals
         # Commands of a store: its facade sends nothing else.
         for command, reply in cast("list[tuple[StoreCommand[Any], Reply]]", batch):
-            arrival = arrivals.pop(reply, None) or (self._now(), self._executor.delivery.waited)
+            arrival = arrivals.pop(reply, None) or (self._now(), self._lane.delivery.waited)
             asked_at, waited = arrival
             entries.append((command, reply, asked_at, waited))
         if len(arrivals) > _ABANDONED:
             # The commands of callers who gave up in line never come here.
             self._arrivals = {reply: at for reply, at in arrivals.items() if not reply.done()}
-        if self._queues is None:
-            await self._executor.run(entries)
-        else:
-            self._queues.add(entries)
-            await self._queues.until_unfinished(self._capacity)
+        queues = self._queues
+        if queues is None:
+            await self._lane.run(entries)
+            return
+        try:
+            queues.add(entries)
+            await queues.until_unfinished(self._capacity)
+        except asyncio.CancelledError as cancelled:
+            # Now: the owner answers the rest of its batch as what had no effect.
+            queues.abandon(cancelled)
+            raise
 
     async def finish(self) -> None:
-        """Answer what is still in the queues."""
-        if self._queues is not None:
+        """Answer what was sent or queued and has no answer yet."""
+        if self._queues is None:
+            await self._lane.finish()
+        else:
             await self._queues.until_unfinished(0)
 
     def holds(self, reply: Reply, /) -> bool:
-        """Whether the queue of a node has the command of this reply."""
-        return self._queues is not None and self._queues.holds(reply)
+        """Whether the command of this reply was sent or queued, and has no answer."""
+        if self._queues is not None:
+            return self._queues.holds(reply)
+        return self._resources is not None and any(each is reply for each in self._lane.replies)
 
     async def aclose(self) -> None:
-        """Close the connections, and wake all watchers."""
+        """Answer all commands, close the connections, and wake all watchers."""
         if self._queues is not None:
             await self._queues.aclose()
+        elif self._resources is not None:
+            await self._lane.aclose()
         resources = self._resources
         if resources is not None:
             await resources.aclose()

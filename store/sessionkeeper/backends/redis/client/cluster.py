@@ -101,6 +101,22 @@ class ClusterServers(Servers):
     def invalidate(self, bucket: int) -> None:
         self._stale.add(bucket)
 
+    def send(self, calls: Sequence[Call], until: float) -> Pipeline:
+        node, owners = self._owners.get(calls[0].bucket), self._owners
+        known = not any(
+            call.bucket in self._stale or owners.get(call.bucket) is not node for call in calls
+        )
+        if node is not None and known:
+            return node.send(calls, until)
+        pipeline = Pipeline(calls)
+        pipeline.settle()
+        return pipeline
+
+    def collect(self, calls: Sequence[Call], pipeline: Pipeline) -> list[Answer]:
+        answers = pipeline.own_answers()
+        self._note_stale(calls, answers, pipeline.refusals)
+        return answers
+
     async def _send_once(
         self, calls: Sequence[Call], elsewhere: Mapping[int, RedisAddress], until: float | None
     ) -> list[Answer]:

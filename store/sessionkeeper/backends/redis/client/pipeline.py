@@ -91,13 +91,17 @@ class Pipeline:
             # A server that is too late may have lost its place, or send byte by byte for ever.
             self.carrier.close("it did not answer in time")
 
-    async def result(self) -> list[Answer]:
-        """Wait for the answers. A cancellation abandons the pipeline."""
+    async def wait(self) -> None:
+        """Wait until it is settled. A cancellation abandons the pipeline."""
         try:
             await self.waiter
         except asyncio.CancelledError:
             self.abandon()
             raise
+
+    async def result(self) -> list[Answer]:
+        """Wait for the answers, as `wait` does."""
+        await self.wait()
         return self.own_answers()
 
     def own_answers(self) -> list[Answer]:

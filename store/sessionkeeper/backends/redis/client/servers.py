@@ -10,6 +10,7 @@ from .address import RedisAddress
 from .call import Answer, Call
 from .connection import Connection
 from .eviction import READ_MEMORY, EvictionRule, EvictionWatch
+from .pipeline import Pipeline
 from .refusals import is_not_run
 from .server_info import ServerInfo
 
@@ -59,13 +60,18 @@ class Servers(ABC):
     def eviction(self, bucket: int) -> EvictionWatch | None:
         """Return what is known of the policy of the node that has the bucket."""
 
+    def is_suspected(self, bucket: int) -> bool:
+        """Whether the node of the bucket had a wrong policy when it was last read."""
+        watch = self.eviction(bucket)
+        return watch is not None and bool(watch.refusal)
+
     async def refusals(self, buckets: Iterable[int], until: float | None = None) -> dict[int, str]:
         """Return the buckets that nothing may be written to, and why, as it is now.
 
         The policy of a node is read every few seconds. Only where it is a wrong one, or was, it is
         read here: a store goes on as soon as the policy is set right.
         """
-        suspected = [each for each in buckets if (w := self.eviction(each)) and w.refusal]
+        suspected = [each for each in buckets if self.is_suspected(each)]
         if not suspected:
             return {}
         calls = [Call(each, READ_MEMORY, reads=True) for each in suspected]
@@ -76,6 +82,18 @@ class Servers(ABC):
                 watch.note(answer)
                 found[bucket] = watch.refusal
         return {bucket: refusal for bucket, refusal in found.items() if refusal}
+
+    @abstractmethod
+    def send(self, calls: Sequence[Call], until: float) -> Pipeline:
+        """Send calls for one node now, once. What cannot go now is not sent.
+
+        The order is that of `exchange`. When the pipeline's `waiter` is done, `collect` has the
+        answers. Calls without an answer at the loop time `until` are given up.
+        """
+
+    @abstractmethod
+    def collect(self, calls: Sequence[Call], pipeline: Pipeline) -> list[Answer]:
+        """Return the answers to the calls of `send`, and learn from them. Called once for each."""
 
     @abstractmethod
     async def aclose(self) -> None:

@@ -11,6 +11,7 @@ from .call import Answer, Call, DeliveryStatus, Refused
 from .connection import Connection
 from .eviction import EvictionRule, EvictionWatch
 from .node import Node
+from .pipeline import Pipeline
 from .refusals import describe_failure, needs_reconnect
 from .sentinel import open_connection
 from .server_info import ServerInfo, read_server_info, with_memory
@@ -74,13 +75,14 @@ class SingleServer(Servers):
     def invalidate(self, bucket: int) -> None:
         self._check_role_at = 0.0
 
-    async def _send_once(
-        self, calls: Sequence[Call], elsewhere: Mapping[int, RedisAddress], until: float | None
-    ) -> list[Answer]:
+    def send(self, calls: Sequence[Call], until: float | None) -> Pipeline:
         # A replica answers reads and does not say what it is, so its role is checked regularly.
         check_role = time.monotonic() >= self._check_role_at
-        pipeline = self._node.send([*calls, _ROLE] if check_role else calls, until)
-        answers = await pipeline.result()
+        return self._node.send([*calls, _ROLE] if check_role else calls, until)
+
+    def collect(self, calls: Sequence[Call], pipeline: Pipeline) -> list[Answer]:
+        answers = pipeline.own_answers()
+        check_role = len(answers) > len(calls)
         unusable = next(filter(needs_reconnect, pipeline.refusals), None)
         if check_role and _is_replica(answers.pop()):
             unusable = unusable or _REPLICA
@@ -96,6 +98,13 @@ class SingleServer(Servers):
         elif check_role:
             self._check_role_at = time.monotonic() + _ROLE_CHECK_INTERVAL
         return answers
+
+    async def _send_once(
+        self, calls: Sequence[Call], elsewhere: Mapping[int, RedisAddress], until: float | None
+    ) -> list[Answer]:
+        pipeline = self.send(calls, until)
+        await pipeline.wait()
+        return self.collect(calls, pipeline)
 
     async def _redirect(
         self, calls: Sequence[Call], refusals: Sequence[Answer], until: float | None

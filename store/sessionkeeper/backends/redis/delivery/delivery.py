@@ -8,9 +8,7 @@ never will be, however late it leaves some socket, so it can be sent again.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from math import inf
 
 from ....values.errors import OutcomeUnknown, StoreUnavailable
 from ..client.call import Answer, Call, DeliveryStatus, Refused, is_status
@@ -18,13 +16,14 @@ from ..client.refusals import (
     describe_failure,
     error_for,
     error_for_wait,
-    is_misplaced,
-    is_partial,
-    is_transient,
+    is_not_run,
 )
 from ..client.servers import Servers
 from ..keys import Bucket, Keys
 from ..layout import Layout
+from .answers import Answers
+from .flight import Flight
+from .patience import Patience
 from .replication import ReplicationRequirement
 from .request import OPEN, Request
 from .writer_log import WriterLog
@@ -52,25 +51,20 @@ class Delivery:
         silence: float,
         replication: ReplicationRequirement,
     ) -> None:
-        from redis.backoff import ExponentialWithJitterBackoff
-
         self._servers = servers
         self._writer_log = writer_log
         self._layout = layout
         self._layout_call = layout.call(keys)
-        self._patience = patience
-        self._silence = silence
+        self._patience = Patience(patience, silence)
         self._replication = replication
         self._wait_command = replication.command()
-        # With jitter: many processes that lost a server must not all come back at once.
-        self._backoff = ExponentialWithJitterBackoff(base=0.01, cap=0.5)
-        self._failures = 0
-        self._refused: Refused | None = None
-        """The last refusal in this attempt."""
-        self._outage_began = self._attempt_began = self._attempt_ended = self._until = 0.0
-        self._now = asyncio.get_running_loop().time
-        self.waited = 0.0
+        self._answers = Answers(servers, writer_log)
+        self._until = 0.0
+
+    @property
+    def waited(self) -> float:
         """Seconds spent waiting for replicas and files in total. Patience does not include them."""
+        return self._patience.waited
 
     async def check_replication(self, buckets: Sequence[Bucket], /) -> None:
         """Check that the servers can wait as required. Raises `StoreUnavailable`.
@@ -93,11 +87,8 @@ class Delivery:
 
         A cancellation leaves `maybe_applied` on the requests whose outcome is not known.
         """
-        self._attempt_began = now = self._now()
-        self._until = (
-            min(request.deadline for request in requests) if self._patience else now + self._silence
-        )
-        self._refused = None
+        self._until = self._patience.begin_attempt(requests)
+        self._answers.refused = None
         await self._refuse_writes(requests)
         await self._send_once(requests)
         fenced = [request for request in requests if request.fenced]
@@ -113,6 +104,53 @@ class Delivery:
         stale = [request for request in requests if request.stale and not request.is_early]
         if stale:
             await self._send_once(stale)
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether something follows each write, so that nothing can go beside it."""
+        return self._wait_command is not None
+
+    def may_send_beside(self, bucket: Bucket, /, *, write: bool) -> bool:
+        """Whether requests need nothing before them, so that they can go beside others."""
+        if write and (self._writer_log.lost or not self._writer_log.has_epoch(bucket)):
+            return False
+        return not self._servers.is_suspected(bucket.number)
+
+    def is_late(self, since: float, waited: float) -> bool:
+        """Whether the patience of a caller is over, as in `set_deadline`."""
+        return self._patience.is_late(since, waited)
+
+    def send_beside(self, requests: Sequence[Request], /) -> Flight:
+        """Send requests for one node that `may_send_beside` others.
+
+        When the `waiter` of the flight is done, `land` notes its answers. Until then writes are
+        `maybe_applied`. No epoch may begin before all flights have landed.
+        """
+        until = self._patience.begin_attempt(requests)
+        self._answers.refused = None
+        calls = self._writer_log.calls(requests)
+        for request in requests:
+            request.maybe_applied = request.write
+        return Flight(calls, self._servers.send([call for call, _ in calls], until))
+
+    def land(self, flight: Flight, /) -> list[Request]:
+        """Note the answers to a flight. Returns the requests that failed: for them `pause` is due.
+
+        Others without an answer can be sent again at once. Raises `TypeError`, for arguments that
+        cannot be sent.
+        """
+        flight.pipeline.waiter.result()
+        answers = self._servers.collect([call for call, _ in flight.calls], flight.pipeline)
+        failed: list[Request] = []
+        for (call, group), answer in zip(flight.calls, answers, strict=True):
+            self._answers.note(call, group, answer)
+            if not is_not_run(answer):
+                failed += [
+                    request
+                    for request in group
+                    if request.answer is OPEN and not request.fenced and not request.more
+                ]
+        return failed
 
     async def _refuse_writes(self, requests: Sequence[Request]) -> None:
         """Answer new writes to a node whose policy may drop what they write."""
@@ -133,30 +171,8 @@ class Delivery:
 
     async def pause(self, requests: Sequence[Request], /) -> None:
         """Wait before the next attempt. A request whose patience is over gets its error instead."""
-        now = self._now()
-        # A failure long ago belongs to another outage. The length of an attempt does not count: a
-        # server that accepts connections and says nothing takes longer than patience.
-        if not self._failures or self._attempt_began - self._attempt_ended > self._patience:
-            self._failures, self._outage_began = 0, now
-        self._failures += 1
-        for request in requests:
-            request.tries += 1
-        # In an outage older than patience the second attempt is the last. The first one alone is
-        # not enough: it may have joined an attempt to connect that began long ago.
-        tries = 2 if now - self._outage_began >= self._patience else inf
-        if not self._patience:
-            tries = 1
-        # Requests that end at nearly the same time end together: each may cost a connection.
-        soon = now + self._patience / 32
-        due = [
-            request for request in requests if request.deadline <= soon or request.tries >= tries
-        ]
-        if not due:
-            seconds = self._backoff.compute(min(self._failures, 16))
-            soonest = min(request.deadline for request in requests)
-            # Half of what is left: then there is time for another attempt.
-            await asyncio.sleep(min(seconds, (soonest - now) / 2))
-        self._attempt_ended = self._now()
+        now = self._patience.now()
+        due = await self._patience.pause(requests)
         for request in due:
             if request.maybe_applied:
                 # If it still arrives, it does so before the next write and never after it.
@@ -171,14 +187,14 @@ class Delivery:
         The caller asked at `since`, when the replication wait was `waited` seconds in total.
         """
         request.since = since
-        request.deadline = since + self._patience + self.waited - waited
+        request.deadline = self._patience.deadline(since, waited)
 
     def end_outage(self) -> None:
         """Note that everything was answered: the next failure begins a new outage."""
-        self._failures = 0
+        self._patience.end_outage()
 
     def _reason(self) -> str:
-        name, refused = self._servers.name, self._refused
+        name, refused = self._servers.name, self._answers.refused
         if refused is not None:
             return f"{name} {describe_failure(refused)}"
         return self._servers.last_error or f"{name} does not answer"
@@ -193,7 +209,7 @@ class Delivery:
         for (bucket, lost, _), answer in zip(fences, answers, strict=True):
             if not self._writer_log.accept(bucket, lost, answer):
                 hold = False
-                if self._is_transient(answer):
+                if self._answers.is_transient(answer):
                     continue
                 if isinstance(answer, Refused):
                     for request in requests:
@@ -210,7 +226,7 @@ class Delivery:
         if not self._writer_log.lost or not any(request.write for request in requests):
             return True
         (answer,) = await self._exchange([self._layout_call])
-        if isinstance(answer, DeliveryStatus) or self._is_transient(answer):
+        if isinstance(answer, DeliveryStatus) or self._answers.is_transient(answer):
             return False
         self._writer_log.lost = isinstance(answer, Refused) or not self._layout.matches(answer)
         for request in requests if self._writer_log.lost else ():
@@ -232,21 +248,17 @@ class Delivery:
         return request.answer is not OPEN
 
     async def _send(self, requests: Sequence[Request]) -> None:
-        if self._now() >= self._until:
+        if self._patience.now() >= self._until:
             for request in requests:
                 request.stale = False
             return  # the time is over: what is sent now would be lost
         calls = self._writer_log.calls(requests)
         for request in requests:
-            request.maybe_applied, request.fenced, request.stale = request.write, False, False
+            request.maybe_applied = request.write
+            request.fenced = request.more = request.stale = False
         answers = await self._exchange([call for call, _ in calls])
         for (call, group), answer in zip(calls, answers, strict=True):
-            if call.script is not None and call.script.many and self._has_several(answer):
-                for request, each in zip(group, answer, strict=True):
-                    self._note(request, each)
-            else:
-                for request in group:
-                    self._note(request, answer)
+            self._answers.note(call, group, answer)
         for request in requests:
             if (
                 request.behind
@@ -279,9 +291,9 @@ class Delivery:
         calls = [Call(bucket.number, command) for bucket, _ in written.values()]
         if not calls:
             return
-        begun = self._now()
+        begun = self._patience.now()
         answers = await self._servers.exchange(calls, self._until + self._replication.timeout)
-        self.waited += self._now() - begun
+        self._patience.waited += self._patience.now() - begun
         for (before, (_, group)), answer in zip(written.items(), answers, strict=True):
             satisfied = self._replication.is_satisfied_by(answer)
             for request in group:
@@ -290,41 +302,3 @@ class Delivery:
 
     async def _exchange(self, calls: Sequence[Call]) -> list[Answer]:
         return await self._servers.exchange(calls, self._until)
-
-    def _is_transient(self, answer: Answer) -> bool:
-        """Whether a server refused for the moment only. The reason is kept, in case it lasts."""
-        if not isinstance(answer, Refused) or not is_transient(answer):
-            return False
-        self._refused = answer
-        return True
-
-    def _has_several(self, answer: Answer) -> bool:
-        """Whether this is a list of answers, one to each operation of the call."""
-        return not (
-            isinstance(answer, DeliveryStatus | Refused)
-            or self._writer_log.is_fenced(answer)
-            or is_status(answer, MORE)
-        )
-
-    def _note(self, request: Request, answer: Answer) -> None:
-        if type(answer) is DeliveryStatus:
-            # What was not sent has no effect. A read can be sent again in any case.
-            request.maybe_applied = request.write and answer is DeliveryStatus.NO_REPLY
-            return
-        request.maybe_applied = False
-        request.fenced = self._writer_log.is_fenced(answer)
-        if type(answer) is Refused:
-            if is_partial(answer):
-                # A write was applied in part and must not be sent again. A read may be.
-                if request.write:
-                    request.answer = OutcomeUnknown()
-                elif not is_misplaced(answer):
-                    request.answer = error_for(self._servers.name, answer)
-            elif not self._is_transient(answer):
-                request.answer = error_for(self._servers.name, answer)
-        elif request.fenced:
-            self._writer_log.forget(request.bucket)
-        elif is_status(answer, MORE):
-            request.more = True
-        else:
-            request.answer = answer

@@ -162,6 +162,19 @@ class WriterLog:
         number = request.behind[0].number
         return f"{number}:{number % self._ring}"
 
+    @property
+    def capacity(self) -> int:
+        """Maximum number of writes to have out at a time: half of the ring.
+
+        The other half is for those that get another number when they are sent again.
+        """
+        return max(1, self._ring // 2)
+
+    def has_epoch(self, bucket: Bucket) -> bool:
+        """Whether a write to a bucket needs no new epoch, as its log is kept for long enough."""
+        held = self._epochs.get(bucket)
+        return held is not None and time.monotonic() - held[1] <= self._window * _RENEWED
+
     def fences(self, requests: Sequence[Request]) -> list[tuple[Bucket, list[Request], Call]]:
         """Make the calls that begin a new epoch in each bucket where these requests need one.
 
@@ -173,10 +186,9 @@ class WriterLog:
         for request in requests:
             if not request.write:
                 continue
-            held = self._epochs.get(request.bucket)
             if request.maybe_applied:
                 lost.setdefault(request.bucket, []).append(request)
-            elif held is None or now - held[1] > self._window * _RENEWED:
+            elif not self.has_epoch(request.bucket):
                 lost.setdefault(request.bucket, [])
         return [(each, which, self._fence(each, which, now)) for each, which in lost.items()]
 

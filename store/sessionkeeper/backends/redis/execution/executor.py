@@ -1,14 +1,11 @@
-"""Runs the commands of a batch together: all their next steps share one round trip."""
+"""Runs commands together: all their next steps share one round trip."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
 
 from soleowner import CallerError, Reply, fail, succeed
 
-from ....operations.command import StoreCommand
 from ....values.errors import OutcomeUnknown, SessionError
 from ..client.call import is_status
 from ..codec import Unreadable
@@ -18,17 +15,14 @@ from ..opening import Resources
 from ..plans import make_plan
 from .schedule import Job, Schedule
 
-__all__ = ["Entry", "Executor"]
-
-Entry: TypeAlias = "tuple[StoreCommand[Any], Reply, float, float]"
-"""A command, its reply, when it was asked, and the replication wait in total at that time."""
+__all__ = ["Executor"]
 
 
 class Executor:
-    """Sends a batch as one pipeline to each node, and answers each command as soon as possible.
+    """Sends jobs as one pipeline to each node, and answers each job as soon as possible.
 
     An error of the store goes to its caller alone. Any other error is a bug and is raised. A
-    cancellation leaves what was sent and not answered unknown; the rest had no effect.
+    cancellation leaves what was sent and not answered `may_have_effect`.
     """
 
     def __init__(
@@ -37,30 +31,26 @@ class Executor:
         delivery: Delivery,
         refuse: Callable[[Reply, BaseException], None],
     ) -> None:
-        self.delivery = delivery
-        self._name = resources.servers.name
-        self._plan_context, self._writer_log = resources.plan_context, resources.writer_log
+        self._delivery = delivery
+        self._plan_context = resources.plan_context
         self._refuse = refuse
 
-    async def run(self, entries: Sequence[Entry], /) -> None:
-        """Take the steps of all commands together until all are answered."""
-        jobs: list[Job] = []
-        context = self._plan_context
-        for command, reply, asked_at, waited in entries:
-            try:
-                jobs.append(Job(command, make_plan(context, command), reply, asked_at, waited))
-            except CallerError as error:
-                fail(reply, error)
-        try:
-            while jobs:
-                jobs = await self._round_trip(jobs)
-        except asyncio.CancelledError:
-            for job in jobs:
-                if job.may_have_effect and not job.reply.done():
-                    one = job.is_one_operation
-                    known = self._writer_log.operation_id(job.requests[0]) if one else ""
-                    fail(job.reply, OutcomeUnknown(known))
-            raise
+    async def run(self, jobs: list[Job], ended: Callable[[], None], /) -> None:
+        """Take the steps of all jobs together until all have ended; calls `ended` as they do."""
+        while jobs:
+            jobs = await self._round_trip(jobs)
+            ended()
+
+    def begin_alone(self, job: Job) -> bool:
+        """Begin a job outside of a round trip. Returns whether it has a request to send."""
+        if job.reply.done():
+            return False  # its caller was cancelled: it has no effect
+        job.begun = True
+        if not self._advance(job):
+            return False
+        for request in job.requests:
+            self._delivery.set_deadline(request, job.asked_at, job.waited)
+        return True
 
     async def _round_trip(self, jobs: list[Job]) -> list[Job]:
         """Send the requests of all jobs that may go now. Returns the jobs without an answer."""
@@ -68,23 +58,24 @@ class Executor:
         if not requests:
             return jobs
         self._plan_context.predictions.begin(request.bucket for request in requests)
-        await self.delivery.attempt(requests)
+        await self._delivery.attempt(requests)
         # Answer finished commands now; do not hold them for slower ones.
-        jobs = self._advance_all(jobs)
+        jobs = self.advance_all(jobs)
         still = [request for request in requests if request.answer is OPEN and not request.stale]
         if not still:
-            self.delivery.end_outage()
+            self._delivery.end_outage()
             return jobs
-        await self.delivery.pause(still)
-        return self._advance_all(jobs)
+        await self._delivery.pause(still)
+        return self.advance_all(jobs)
 
     def _begin(self, jobs: list[Job]) -> tuple[list[Job], list[Request]]:
         """Begin the jobs that may go now. Returns the unfinished jobs, and what is to be sent."""
         schedule, left, requests = Schedule(), list[Job](), list[Request]()
-        set_deadline = self.delivery.set_deadline
+        set_deadline = self._delivery.set_deadline
         for job in jobs:
             predecessors = schedule.predecessors(job)
             if not job.begun and job.reply.done():
+                job.ended = True
                 continue  # its caller was cancelled: it has no effect
             if predecessors is None:
                 schedule.block(job)
@@ -103,7 +94,7 @@ class Executor:
             left.append(job)
         return left, requests
 
-    def _advance_all(self, jobs: list[Job]) -> list[Job]:
+    def advance_all(self, jobs: Sequence[Job]) -> list[Job]:
         """Take the next step of all jobs with answers. Returns the jobs that are not finished."""
         return [job for job in jobs if not job.begun or self._advance(job)]
 
@@ -132,6 +123,7 @@ class Executor:
             self._refuse(job.reply, error)
         else:
             return True
+        job.ended = True
         return False
 
     def _take_step(self, job: Job) -> list[Request]:

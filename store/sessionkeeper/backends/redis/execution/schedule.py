@@ -41,6 +41,7 @@ class Job:
         "asked_at",
         "begun",
         "command",
+        "ended",
         "plan",
         "read_only",
         "reply",
@@ -69,7 +70,8 @@ class Job:
         """The sessions it concerns; None for the whole store."""
         self.read_only = command.read_only
         self.requests: list[Request] = []
-        self.begun = False
+        self.begun = self.ended = False
+        """Whether it took a step; whether it took the last one."""
         self.wrote = False
         """Whether an earlier step changed something."""
 
