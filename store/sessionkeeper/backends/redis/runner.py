@@ -82,10 +82,15 @@ class RedisRunner(Runner[Tables]):
 
     async def finish(self) -> None:
         """Answer what was sent or queued and has no answer yet."""
-        if self._queues is None:
+        queues = self._queues
+        if queues is None:
             await self._lane.finish()
-        else:
-            await self._queues.until_unfinished(0)
+            return
+        try:
+            await queues.until_unfinished(0)
+        except asyncio.CancelledError as cancelled:
+            queues.abandon(cancelled)
+            raise
 
     def holds(self, reply: Reply, /) -> bool:
         """Whether the command of this reply was sent or queued, and has no answer."""
