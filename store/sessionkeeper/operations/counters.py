@@ -135,6 +135,11 @@ class StoreCounters:
         self._odd += odd
         self._gaps += gaps
 
+    def frame_added(self, size: int) -> None:
+        """Note one appended frame that is neither odd nor a gap."""
+        self._added += 1
+        self.bytes += size
+
     def frames_removed(self, frames: int, size: int) -> None:
         """Note removed frames."""
         self._removed += frames

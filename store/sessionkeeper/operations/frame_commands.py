@@ -46,7 +46,9 @@ class AddFrame(OneSession[int], frozen=True, gc=False):
     """Bytes of the message."""
 
     def apply(self, tables: Tables, /) -> int:
-        row = rules.require_live(tables, self.session_id)
+        row = tables.find(self.session_id)
+        if row is None or row.ended_at is not None:
+            row = rules.require_live(tables, self.session_id)  # which says what is wrong
         return log_rules.append_frame(tables, row, self.record, self.weight)
 
 

@@ -98,7 +98,7 @@ def append_frame(tables: Tables, row: SessionRow, record: FrameRecord, size: int
     clock = tables.clock
     row.touch(clock.wall(), clock.steady())
     tables.append_one(row, record)
-    counters.frames_added(1, size, 0, 0)
+    counters.frame_added(size)
     row.last_seq = seq = row.last_seq + 1
     row.frame_count += 1
     row.byte_count += size

@@ -55,9 +55,7 @@ def require(tables: Tables, session_id: str) -> SessionRow:
 
 def require_live(tables: Tables, session_id: str) -> SessionRow:
     """Return the row of a session that has not ended. Raises `SessionClosed` as well."""
-    row = tables.find(session_id)
-    if row is None:
-        row = require(tables, session_id)  # which says what is wrong with the id
+    row = require(tables, session_id)
     if row.ended_at is not None:
         raise SessionClosed(session_id, row.session.state)
     return row
