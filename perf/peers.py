@@ -25,7 +25,7 @@ from sessionlab.bench.side_by_side import (
 )
 
 SECONDS = 30.0
-"""For each side: no side of a line in memory gets fewer calls than ours but for fastmcp."""
+"""For each side of a line: in memory, every side gets all calls of its line."""
 PACKAGES = (
     "aiocache",
     "aiosqlite",
