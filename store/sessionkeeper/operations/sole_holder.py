@@ -14,8 +14,13 @@ from ..values.session import Session
 
 __all__ = ["COUNTS_REFERENCES", "is_sole_holder"]
 
-COUNTS_REFERENCES = sys.implementation.name == "cpython" and sys.version_info < (3, 14)
-"""From 3.14 on, an interpreter may lend a reference without counting it."""
+COUNTS_REFERENCES = (
+    sys.implementation.name == "cpython"
+    and sys.version_info < (3, 14)
+    and "free-threading" not in sys.version
+)
+"""From 3.14 on, an interpreter may lend a reference without counting it. One without a global lock
+counts in another way."""
 _EVERY_FIELD = Session._every_field  # pyright: ignore[reportPrivateUsage]
 _SESSION, _FIELDS = (3, 2) if COUNTS_REFERENCES else (-1, -1)
 """References to a session when `is_sole_holder(row.session)` is called: of the row, the parameter
