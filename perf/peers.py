@@ -50,7 +50,7 @@ TARGETS = {
     ("memory: add_frame, ready messages", "locked lists"): 0.12,
     ("memory: add_frames of 64", "locked lists"): 0.8,
     ("memory: ask", "bare hand-off"): 0.70,
-    ("memory: get", "bare hand-off"): 0.55,
+    ("memory: get_session", "bare hand-off"): 0.55,
     ("memory: set and get of 1 KB", "cashews"): 0.7,
     ("file: add_frame", "aiosqlite"): 7.0,
     ("file: add_frame", "mcp-persist-sqlite"): 2.0,

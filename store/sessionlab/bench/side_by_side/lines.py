@@ -106,7 +106,8 @@ LINES = (
     _line("add_frame, long logs", _MEMORY, timed.adding_deep, _LOGS[:2]),
     _line("add_frames of 64", _MEMORY, timed.adding_batches, (), _LISTS, most=51_200),
     _line("set and get of 1 KB", _MEMORY, timed.set_and_get, _CACHES, most=6_400),
-    _line("get", _MEMORY, timed.getting, _CACHES, _HAND_OFF),
+    _line("get", _MEMORY, timed.getting, _CACHES),
+    _line("get_session", _MEMORY, timed.getting_plainly, (), _HAND_OFF),
     _line("set of 1 KB", _MEMORY, timed.setting, _CACHES),
     _line(
         "ask",

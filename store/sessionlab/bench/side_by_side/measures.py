@@ -34,6 +34,7 @@ __all__ = [
     "asking",
     "asking_pykka",
     "getting",
+    "getting_plainly",
     "handing_off",
     "locked_lists",
     "putting",
@@ -113,6 +114,13 @@ async def getting(subject: Subject, calls: int) -> float:
     """Sessions a second read."""
     async with opened(subject):
         return await throughput(lambda i: subject.get(KEYS[i]), CALLERS, calls)
+
+
+async def getting_plainly(subject: StoreSubject, calls: int) -> float:
+    """The same by the store's own method, for a side that has nothing in between either."""
+    async with opened(subject):
+        get = subject.store.get_session
+        return await throughput(lambda i: get(KEYS[i]), CALLERS, calls)
 
 
 async def setting(subject: Subject, calls: int) -> float:
