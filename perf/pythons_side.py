@@ -7,15 +7,14 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 from checkouts_side import MEMORY, STORES, spent
-from methods import FRAMES, NAMES, filled
-from sessionkeeper import AtomicSessionStore, MessageEnvelope
+from methods import NAMES, filled
+from sessionkeeper import AtomicSessionStore
 from sessionlab.bench.side_by_side.by_hand import begin_hand_off
 from sessionlab.bench.side_by_side.measures import Nothing
 from soleowner import Actor, LoopRunner
 
 __all__ = ["LINES"]
 
-MESSAGE = FRAMES[0].message
 CALLS = 4_096
 
 
@@ -47,34 +46,10 @@ async def ask(_: AtomicSessionStore) -> float:
         return await spent(lambda _: actor.ask(nothing), CALLS)
 
 
-def envelope(number: int) -> MessageEnvelope:
-    """Make an envelope from bytes of 1 KB."""
-    return MessageEnvelope.of(NAMES[number], MESSAGE, direction="client-to-server")
-
-
-async def envelopes(_: AtomicSessionStore) -> float:
-    """Envelopes alone."""
-
-    async def one(number: int) -> None:
-        envelope(number)
-
-    return await spent(one, CALLS)
-
-
-async def from_bytes(store: AtomicSessionStore) -> float:
-    """From bytes to stored; the logs are cut to what they were, which is not counted."""
-    took = await spent(lambda i: store.add_frame(envelope(i)), CALLS)
-    for name in NAMES:
-        await store.trim_frames(name, up_to=(await store.get_session(name)).last_seq - 100)
-    return took
-
-
 ALONE: dict[str, Callable[[AtomicSessionStore], Awaitable[float]]] = {
     "64 looks into a dict": walk,
     "bare hand-off": hand_off,
     "ask": ask,
-    "envelope of 1 KB": envelopes,
-    "from bytes to stored": from_bytes,
 }
 LINES = {
     **{name: ("actor", measure) for name, measure in ALONE.items()},
