@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from sessionlab.bench import Subject
-from sessionlab.bench.peers import PeerStorage
+from sessionlab.bench.peers import LogPeer, PeerStorage
 from sessionlab.bench.report import render_comparison
 from sessionlab.bench.side_by_side import (
     LINES,
@@ -18,6 +18,7 @@ from sessionlab.bench.side_by_side import (
     Side,
     compare_sides,
 )
+from sessionlab.bench.side_by_side import measures as timed
 
 Asked = list[tuple[str, int]]
 
@@ -89,6 +90,33 @@ async def test_a_line_whose_own_side_fails_is_named_and_left_out() -> None:
     assert [each.what for each in result.lines] == ["pretended"]
     assert [each.name for each in result.absent] == ["ours"]
     assert result.absent[0].reason.startswith("memory: broken: ")
+
+
+@pytest.mark.parametrize("measure", [timed.adding, timed.appending])
+async def test_the_first_call_of_each_caller_does_not_count(measure: timed.Measure) -> None:
+    """It opens the caller's connection, where a side has one each."""
+    log = Counts()
+    assert await measure(log, 128) > 0
+    assert log.added == 128 + timed.CALLERS
+    assert log.closed
+
+
+class Counts(LogPeer[bytes]):
+    """A log that only counts."""
+
+    added = 0
+    closed = False
+
+    async def create(self, key: str) -> None: ...
+
+    def message(self, key: str, payload: bytes) -> bytes:
+        return payload
+
+    async def add(self, key: str, message: bytes) -> None:
+        self.added += 1
+
+    async def aclose(self) -> None:
+        self.closed = True
 
 
 def test_every_line_has_a_name_of_its_own_and_something_beside_it() -> None:

@@ -20,7 +20,7 @@ from ..peers.log_peer import LogPeer
 from ..store_subject import StoreSubject
 from ..subject import Subject, Work
 from .by_hand import begin_hand_off
-from .rates import throughput
+from .rates import Operation, throughput
 
 __all__ = [
     "CALLERS",
@@ -66,14 +66,20 @@ async def opened(subject: Subject, sessions: int = CALLERS) -> AsyncGenerator[No
             await subject.clear()
 
 
+async def _timed(operation: Operation, callers: int, calls: int) -> float:
+    """Operations a second; a call of each caller before opens its connection, and does not count."""
+    await throughput(operation, callers, callers)
+    return await throughput(operation, callers, calls)
+
+
 async def _add(log: LogPeer[Any], calls: int, callers: int, sessions: int) -> float:
     """Messages a second that a log takes, all made before the clock starts."""
     async with opened(log, sessions):
         keys = [KEYS[number % sessions] for number in range(callers)]
-        each = max(1, calls // callers)
+        each = 1 + max(1, calls // callers)
         ready = [iter([log.message(key, PAYLOAD) for _ in range(each)]) for key in keys]
         gc.collect()
-        return await throughput(lambda i: log.add(keys[i], next(ready[i])), callers, calls)
+        return await _timed(lambda i: log.add(keys[i], next(ready[i])), callers, calls)
 
 
 adding = partial(_add, callers=CALLERS, sessions=CALLERS)
@@ -93,40 +99,38 @@ async def putting(saver: Any, calls: int) -> float:
             iter(
                 [
                     saver.checkpoint(key, saver.message(key, PAYLOAD))
-                    for _ in range(max(1, calls // CALLERS))
+                    for _ in range(1 + max(1, calls // CALLERS))
                 ]
             )
             for key in KEYS
         ]
         gc.collect()
-        return await throughput(
-            lambda i: saver.add_checkpoint(KEYS[i], next(ready[i])), CALLERS, calls
-        )
+        return await _timed(lambda i: saver.add_checkpoint(KEYS[i], next(ready[i])), CALLERS, calls)
 
 
 async def appending(log: LogPeer[Any], calls: int) -> float:
     """Messages a second that a log takes, each made of its bytes meanwhile."""
     async with opened(log):
-        return await throughput(lambda i: log.append(KEYS[i], PAYLOAD), CALLERS, calls)
+        return await _timed(lambda i: log.append(KEYS[i], PAYLOAD), CALLERS, calls)
 
 
 async def getting(subject: Subject, calls: int) -> float:
     """Sessions a second read."""
     async with opened(subject):
-        return await throughput(lambda i: subject.get(KEYS[i]), CALLERS, calls)
+        return await _timed(lambda i: subject.get(KEYS[i]), CALLERS, calls)
 
 
 async def getting_plainly(subject: StoreSubject, calls: int) -> float:
     """The same by the store's own method, for a side that has nothing in between either."""
     async with opened(subject):
         get = subject.store.get_session
-        return await throughput(lambda i: get(KEYS[i]), CALLERS, calls)
+        return await _timed(lambda i: get(KEYS[i]), CALLERS, calls)
 
 
 async def setting(subject: Subject, calls: int) -> float:
     """Sessions a second written with a state of 1 KB."""
     async with opened(subject):
-        return await throughput(lambda i: subject.set(KEYS[i], PAYLOAD), CALLERS, calls)
+        return await _timed(lambda i: subject.set(KEYS[i], PAYLOAD), CALLERS, calls)
 
 
 async def set_and_get(subject: Subject, calls: int) -> float:
@@ -137,7 +141,7 @@ async def set_and_get(subject: Subject, calls: int) -> float:
         await subject.get(KEYS[i])
 
     async with opened(subject):
-        return await throughput(both, CALLERS, calls)
+        return await _timed(both, CALLERS, calls)
 
 
 async def adding_batches(subject: StoreSubject, calls: int) -> float:
