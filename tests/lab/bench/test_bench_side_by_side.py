@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pytest
 from sessionlab.bench import Subject
 from sessionlab.bench.peers import LogPeer, PeerStorage
 from sessionlab.bench.report import render_comparison

@@ -67,7 +67,7 @@ async def opened(subject: Subject, sessions: int = CALLERS) -> AsyncGenerator[No
 
 
 async def _timed(operation: Operation, callers: int, calls: int) -> float:
-    """Operations a second; a call of each caller before opens its connection, and does not count."""
+    """Operations a second, after a call of each caller that opens its connection."""
     await throughput(operation, callers, callers)
     return await throughput(operation, callers, calls)
 
