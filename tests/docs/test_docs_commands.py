@@ -63,7 +63,8 @@ def test_the_charts_show_the_numbers_beside_the_records(tmp_path: Path) -> None:
 def flags_of(script: str) -> set[str]:
     """What it says that it takes, one way or the other."""
     given = re.findall(r'add_argument\(\s*"(--[a-z-]+)"', script)
-    return {*given, *(f"--{name}" for name in re.findall(r'\b([a-z]+)="', script))}
+    named = re.findall(r'\b([a-z]+)="|\*\*\{"([a-z-]+)":', script)
+    return {*given, *(f"--{one or other}" for one, other in named)}
 
 
 def test_the_extra_for_measuring_knows_every_setting_of_pytest() -> None:
