@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from .envelope import Batch, Envelope, succeed
+from .envelope import Batch, Envelope, fail, succeed
 
 __all__ = ["Mailbox"]
 
@@ -159,7 +159,13 @@ class Mailbox(Generic[S]):
 
     def _move_up(self) -> None:
         line, self._waiting = self._waiting, deque()
-        while line and (line[0][1].done() or self.offer(line[0])):
+        while line:
+            envelope = line[0]
+            try:
+                if not envelope[1].done() and not self.offer(envelope):
+                    break
+            except Exception as error:  # of its weight: the batch and the line must not be lost
+                fail(envelope[1], error)
             line.popleft()
         self._waiting = line
 

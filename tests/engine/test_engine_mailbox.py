@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -219,3 +220,28 @@ async def test_commands_come_out_once_in_order_within_the_bounds(
     assert order == sorted(set(order))
     assert all(each in out or each in given_up for each in entered)
     assert (mailbox.depth, mailbox.waiting) == (0, 0)
+
+
+class Changing(Parcel):
+    """Wrong: its weight can be read only once."""
+
+    looks = 0
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "weight":
+            Changing.looks += 1
+            if Changing.looks > 1:
+                raise LookupError("a weight")
+        return object.__getattribute__(self, name)
+
+
+async def test_a_weight_that_fails_later_costs_nobody_else_his_place() -> None:
+    """The owner reads it again when the line moves up: what is taken and who waits stay."""
+    mailbox: Mailbox[None] = Mailbox(1, 100)
+    Changing.looks = 0
+    wrong: Posted = Changing(), asyncio.get_running_loop().create_future()
+    for each in (envelope(1), wrong, envelope(2), envelope(3)):
+        mailbox.put(each)
+
+    assert [weights(await mailbox.take()) for _ in range(3)] == [[1], [2], [3]]
+    assert type(wrong[1].exception()) is LookupError
