@@ -201,8 +201,11 @@ class ThreadPort(Generic[S]):
     def _wait(self, call: PendingCall, deadline: float | None) -> Exception | None:
         """Wait for a reply; return the error if there is none."""
         looks = 0
+        left = _LOOK
+        if deadline is not None:
+            # However little time there is: half of it is left once a lost wake-up is repaired.
+            left = min(_LOOK, (deadline - time.monotonic()) / 2)
         while True:
-            left = _LOOK if deadline is None else min(_LOOK, deadline - time.monotonic())
             if call.lock.acquire(timeout=max(0.0, left)) or call.settled:
                 self._arrive(call)
                 return None
@@ -216,6 +219,7 @@ class ThreadPort(Generic[S]):
             if call in self._calls:
                 self._woken.clear()  # an interrupt may have struck one of them while it left
                 self._wake()
+            left = _LOOK if deadline is None else min(_LOOK, deadline - time.monotonic())
 
     def _looks(self, looks: int) -> int:
         """How many times in a row the loop was seen stopped."""

@@ -130,6 +130,21 @@ async def test_a_thread_that_was_lost_on_its_way_costs_one_look(
     assert not port._woken
 
 
+@pytest.mark.parametrize("lost", ["woken", "waking"])
+async def test_a_wake_up_that_was_lost_is_repaired_in_time(
+    actors: ActorFactory, thread_group: ThreadGroup, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Also if nobody waits as long as a look takes: else no such command would get through."""
+    monkeypatch.setattr(soleowner.threads, "_LOOK", 3600.0)
+    port: Any = (await actors.open()).port()
+    if lost == "woken":
+        on_its_way(port)
+    else:
+        port._unwoken.acquire()
+    ask = partial(port.ask, actors.note("sent"), timeout=2)
+    assert await thread_group.do(ask) == [1]
+
+
 def queued(port: Any, count: int) -> bool:
     """Whether so many commands wait for the crossing."""
     return len(port._calls) >= count
