@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import threading
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +21,7 @@ from sessionkeeper import (
     StoreLimits,
     StoreUnavailable,
 )
-from sessionkeeper.recording import Captured, Origin, Recorded, SessionRecorder
+from sessionkeeper.recording import Captured, Origin, Recorded, SessionRecorder, Tell
 from sessionkeeper.recording.budget import Budget
 from sessionkeeper.recording.journal import Journal
 from sessionkeeper.recording.outcomes import LineOutcome
@@ -76,6 +78,13 @@ async def one_by_one(recorder: SessionRecorder, messages: Sequence[Captured]) ->
     return outcomes
 
 
+async def all_at_once(recorder: SessionRecorder, messages: Sequence[Captured]) -> list[Recorded]:
+    """The same, of what is recorded together."""
+    outcomes: list[Recorded] = []
+    await recorder.record_many(messages, outcomes.extend)
+    return outcomes
+
+
 async def seen(manager: SessionManager, recorder: SessionRecorder) -> tuple[object, ...]:
     """What is in the store of a session that has ended."""
     await recorder.complete()
@@ -107,7 +116,7 @@ async def test_the_record_is_that_of_one_by_one(
     messages = [random_message(choose, number) for number in range(choose.randint(1, 40))]
     together = await SessionRecorder.open(manager, ["server"], redactor=redactor)
     alone = await SessionRecorder.open(manager, ["server"], redactor=redactor)
-    assert await together.record_many(messages) == await one_by_one(alone, messages)
+    assert await all_at_once(together, messages) == await one_by_one(alone, messages)
     assert await seen(manager, together) == await seen(manager, alone)
 
 
@@ -117,7 +126,7 @@ async def test_a_store_that_appends_one_at_a_time_gets_one_at_a_time() -> None:
         recorder = await SessionRecorder.open(manager, ["server"])
         for _ in range(2):
             messages = [Captured(ASKED, call(n), NOW) for n in range(20)]
-            assert await recorder.record_many(messages) == [None] * 20
+            assert await all_at_once(recorder, messages) == [None] * 20
         frames = await manager.store.get_frames(recorder.session_id)
         assert [frame.message for frame in frames] == [call(n) for n in range(20)] * 2
 
@@ -148,7 +157,7 @@ async def test_what_may_be_recorded_is_not_recorded_again(
     recorder = await SessionRecorder.open(manager, ["server"])
     monkeypatch.setattr(manager.store, "add_frames", fails)
     monkeypatch.setattr(manager.store, "add_frame", fails_alone)
-    found = await recorder.record_many([Captured(ASKED, call(n), NOW) for n in range(4)])
+    found = await all_at_once(recorder, [Captured(ASKED, call(n), NOW) for n in range(4)])
     assert (found, sizes) == ([error] * 4, tried)
 
 
@@ -161,11 +170,11 @@ class Stuck(SessionRecorder):
         self.begun = asyncio.Event()
         self.steps: list[int] = []
 
-    async def record_many(self, messages: Sequence[Captured], /) -> list[Recorded]:
+    async def record_many(self, messages: Sequence[Captured], tell: Tell, /) -> None:
         self.steps.append(len(messages))
         self.begun.set()
         await self.go.wait()
-        return await super().record_many(messages)
+        await super().record_many(messages, tell)
 
 
 async def test_what_waits_is_recorded_together(manager: SessionManager) -> None:
@@ -225,3 +234,105 @@ async def test_a_recorder_that_never_ends_is_left(manager: SessionManager) -> No
     journal.abandon()
     assert journal.outcomes[ASKED] == {LineOutcome.DROPPED: 101}
     assert budget.used == 0
+
+
+class OneAtATime(TenMethods):
+    """A store that takes a while for each append, and fails for some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.appended = 0
+        self.most = 1_000
+
+    async def add_frame(self, envelope: MessageEnvelope, /) -> int:
+        if self.appended >= self.most:
+            await asyncio.Event().wait()
+        self.appended += 1
+        await asyncio.sleep(0.02)
+        if b'"id": 7,' in envelope.message:
+            raise OSError("of this message")
+        return await super().add_frame(envelope)
+
+
+async def test_a_recorder_that_works_on_a_step_is_not_left() -> None:
+    """However long the step takes: it is seen to go on, and each message has its outcome."""
+    store, reported = OneAtATime(), list[str]()
+    async with SessionManager.with_store(store, ManagerConfig.recording()) as manager:
+        recorder = await SessionRecorder.open(manager, ["server"])
+        journal = Journal(recorder, budget=(budget := Budget(1 << 20)), report=reported.append)
+        journal.offer(ASKED, [call(number) for number in range(50)])
+        await journal.settle(0.5)
+        counts = +journal.outcomes[ASKED]
+        assert counts == {LineOutcome.RECORDED: 49, LineOutcome.FAILED: 1}
+        assert len(await store.get_frames(recorder.session_id)) == 49
+        assert (budget.used, reported) == (0, ["recording failed: OSError"])
+
+
+async def test_what_was_recorded_of_a_step_is_not_said_to_be_dropped() -> None:
+    """A step that never ends has outcomes for those messages that were appended before."""
+    store = OneAtATime()
+    store.most = 5
+    async with SessionManager.with_store(store, ManagerConfig.recording()) as manager:
+        recorder = await SessionRecorder.open(manager, ["server"])
+        journal = Journal(recorder, budget=(budget := Budget(1 << 20)), report=pytest.fail)
+        journal.offer(ASKED, [call(number) for number in range(100, 150)])
+        await journal.settle(0.2)
+        counts = +journal.outcomes[ASKED]
+        assert counts == {LineOutcome.RECORDED: 5, LineOutcome.DROPPED: 45}
+        assert len(await store.get_frames(recorder.session_id)) == 5
+        assert budget.used == 0
+
+
+class Silent(SessionRecorder):
+    """A recorder that tells of the first message only, raises, or goes on when it is cancelled."""
+
+    way = "forgets"
+
+    async def record_many(self, messages: Sequence[Captured], tell: Tell, /) -> None:
+        tell([None])
+        if self.way == "raises":
+            raise OSError("of the others")
+        if self.way == "goes on":
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            tell([None] * (len(messages) - 1))
+
+
+@pytest.mark.parametrize(
+    ("way", "outcome", "told"),
+    [
+        ("forgets", LineOutcome.FAILED, ["recording failed: RuntimeError"]),
+        ("raises", LineOutcome.FAILED, ["recording failed: OSError"]),
+        ("goes on", LineOutcome.DROPPED, []),
+    ],
+)
+async def test_every_message_has_one_outcome_whatever_the_recorder_tells(
+    manager: SessionManager, way: str, outcome: LineOutcome, told: list[str]
+) -> None:
+    """And the budget is given back once."""
+    recorder, reported = await Silent.open(manager, ["server"]), list[str]()
+    recorder.way = way
+    journal = Journal(recorder, budget=(budget := Budget(1 << 20)), report=reported.append)
+    journal.offer(ASKED, [call(number) for number in range(10)])
+    await journal.settle(0.05)
+    await asyncio.sleep(0)
+    assert +journal.outcomes[ASKED] == {LineOutcome.RECORDED: 1, outcome: 9}
+    assert (budget.used, reported) == (0, told)
+
+
+async def test_a_report_that_takes_long_does_not_hold_up_the_traffic(
+    manager: SessionManager,
+) -> None:
+    """A pump can offer lines from its thread while a problem is reported on the loop."""
+    recorder, offered = await Silent.open(manager, ["server"]), list[bool]()
+
+    def report(line: str) -> None:
+        pump = threading.Thread(target=journal.offer, args=(ANSWERED, [call(1)]), daemon=True)
+        pump.start()
+        pump.join(3)
+        offered.append(not pump.is_alive())
+
+    journal = Journal(recorder, budget=Budget(1 << 20), report=report)
+    journal.offer(ASKED, [call(number) for number in range(10)])
+    await journal.settle(1)
+    assert offered[0]

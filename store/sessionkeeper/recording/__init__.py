@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .analysis.statistics import MethodStatistics, statistics
     from .late_recorder import LateRecorder
     from .origin import Origin
-    from .protocol import Captured, ManyRecorder, Recorded, Recorder
+    from .protocol import Captured, ManyRecorder, Recorded, Recorder, Tell
     from .recorder import SessionRecorder
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Recorded",
     "Recorder",
     "SessionRecorder",
+    "Tell",
     # reading
     "Call",
     "CallFilter",
@@ -79,6 +80,7 @@ _HOMES = {
     "ManyRecorder": "protocol",
     "Recorded": "protocol",
     "Recorder": "protocol",
+    "Tell": "protocol",
     "SessionRecorder": "recorder",
     "Call": "analysis",
     "CallFilter": "analysis",

@@ -72,6 +72,16 @@ def _tell(direction: Direction, missed: _Missed, timestamp: datetime) -> _Queued
     return _Queued(Captured(direction, missed.gap, timestamp, missed.origin), 0)
 
 
+def _outcome(captured: Captured, recorded: Recorded, refused: LineOutcome) -> LineOutcome:
+    if isinstance(recorded, InvalidMessage):
+        return refused
+    if isinstance(recorded, BaseException):
+        return LineOutcome.FAILED
+    if recorded is None and captured.origin.media_type is not None:
+        return LineOutcome.ASIDE
+    return _OUTCOMES.get(recorded, LineOutcome.RECORDED)
+
+
 class Journal:
     """A queue bounded by a budget, and the task that records its lines in order, some at a time.
 
@@ -242,15 +252,25 @@ class Journal:
         from . import heads  # not before the server has started
 
         refused = [self._read(line, heads) if cost else LineOutcome.REFUSED for line, cost in batch]
-        found = await record_all(self._recorder, [queued.line for queued in batch])
-        with self._lock:
-            for (line, cost), wrong, recorded in zip(batch, refused, found, strict=True):
-                outcome = self._outcome(line, recorded, wrong)
-                if cost:
-                    self._handled += 1
-                    self._leave(line.direction, cost, outcome)
-                else:
-                    self._gaps_of_missed += outcome is LineOutcome.OVERSIZED
+        left = iter(zip(batch, refused, strict=True))
+
+        def tell(recorded: Sequence[Recorded]) -> None:
+            if self._task.cancelling():
+                return  # they count as dropped
+            with self._lock:
+                # It is looked at last: `zip` takes one more of what it looks at first.
+                for each, ((line, cost), wrong) in zip(recorded, left, strict=False):
+                    outcome = _outcome(line, each, wrong)
+                    if cost:
+                        self._handled += 1
+                        self._leave(line.direction, cost, outcome)
+                    else:
+                        self._gaps_of_missed += outcome is LineOutcome.OVERSIZED
+            for each in recorded:  # without the lock, for which the pumps would wait
+                if isinstance(each, BaseException) and not isinstance(each, InvalidMessage):
+                    self._complain(each)
+
+        await record_all(self._recorder, [queued.line for queued in batch], tell)
 
     def _read(self, captured: Captured, reader: ModuleType) -> LineOutcome:
         """Match a line with others; return what becomes of it if it is refused."""
@@ -270,16 +290,6 @@ class Journal:
         if from_server:
             self._unread += reader.count_possible_answers(line, ended=origin.ended)
         return LineOutcome.NOT_JSON
-
-    def _outcome(self, captured: Captured, recorded: Recorded, refused: LineOutcome) -> LineOutcome:
-        if isinstance(recorded, InvalidMessage):
-            return refused
-        if isinstance(recorded, BaseException):
-            self._complain(recorded)
-            return LineOutcome.FAILED
-        if recorded is None and captured.origin.media_type is not None:
-            return LineOutcome.ASIDE
-        return _OUTCOMES.get(recorded, LineOutcome.RECORDED)
 
     def _drop(self, direction: Direction, line: bytes | Gap, origin: Origin) -> None:
         self.outcomes[direction][LineOutcome.DROPPED] += 1

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..values.gap import Gap
     from ..values.jsonrpc import MessageKind
     from ..values.states import Direction
-    from .protocol import Captured, Recorded, Recorder
+    from .protocol import Captured, Recorder, Tell
 
 __all__ = ["LateRecorder"]
 
@@ -129,9 +129,9 @@ class LateRecorder:
         """Record as the recorder does, when it is open. Raises as `record`."""
         await (await self._opened()).record_gap(direction, gap, timestamp, origin=origin)
 
-    async def record_many(self, messages: Sequence[Captured], /) -> list[Recorded]:
+    async def record_many(self, messages: Sequence[Captured], tell: Tell, /) -> None:
         """Record as the recorder does, when it is open; together if it can. Raises as `record`."""
-        return await record_all(await self._opened(), messages)
+        await record_all(await self._opened(), messages, tell)
 
     async def complete(self) -> None:
         """End the session in order, if there is one."""

@@ -10,12 +10,12 @@ from ..values.kinds import MessageKind
 from .origin import DEFAULT_ORIGIN, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from ..values.states import Direction
 
-__all__ = ["Captured", "ManyRecorder", "Recorded", "Recorder", "record_all"]
+__all__ = ["Captured", "ManyRecorder", "Recorded", "Recorder", "Tell", "record_all"]
 
 
 class Captured(NamedTuple):
@@ -29,6 +29,10 @@ class Captured(NamedTuple):
 
 Recorded: TypeAlias = "MessageKind | BaseException | None"
 """What `Recorder.record` returned for a message, and `GAP` for a gap; or what it raised."""
+
+
+Tell: TypeAlias = "Callable[[Sequence[Recorded]], None]"
+"""Receives what became of the next messages, in their order."""
 
 
 class Recorder(Protocol):
@@ -82,28 +86,41 @@ class Recorder(Protocol):
 class ManyRecorder(Protocol):
     """A recorder that takes the messages that wait in one step, which costs less than one each."""
 
-    async def record_many(self, messages: Sequence[Captured], /) -> list[Recorded]:
-        """Record messages in their order, and return what became of each.
+    async def record_many(self, messages: Sequence[Captured], tell: Tell, /) -> None:
+        """Record messages in their order, and tell what became of each as soon as it is known.
 
-        What is raised is what became of all.
+        A proxy that waits sees by it that the recorder works. What is raised is what became of all
+        those of which nothing was told.
         """
         ...
 
 
-async def record_all(recorder: Recorder, messages: Sequence[Captured]) -> list[Recorded]:
-    """Record messages in their order, together if the recorder can.
+async def record_all(recorder: Recorder, messages: Sequence[Captured], tell: Tell) -> None:
+    """Record messages in their order, together if the recorder can, and tell of every one.
 
-    Raises what is no `Exception`, and a cancellation of the calling task.
+    Raises what `tell` raises, what is no `Exception`, and a cancellation of the calling task.
     """
     if not isinstance(recorder, ManyRecorder):
-        return [await _record_one(recorder, each) for each in messages]
+        for each in messages:
+            tell([await _record_one(recorder, each)])
+        return
+    left = len(messages)
+
+    def tell_some(recorded: Sequence[Recorded]) -> None:
+        nonlocal left
+        left -= len(recorded)
+        tell(recorded)
+
+    wrong: BaseException = RuntimeError("the recorder told nothing of a message")
     try:
-        return await recorder.record_many(messages)
+        await recorder.record_many(messages, tell_some)
     except asyncio.CancelledError as cancelled:
         _raise_own(cancelled)
-        return [cancelled] * len(messages)
+        wrong = cancelled
     except Exception as error:
-        return [error] * len(messages)
+        wrong = error
+    if left:
+        tell([wrong] * left)
 
 
 async def _record_one(recorder: Recorder, captured: Captured) -> Recorded:

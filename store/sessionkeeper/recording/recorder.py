@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..values.lease import Lease
     from ..values.session import Session
     from ..values.states import Direction
-    from .protocol import Recorded
+    from .protocol import Recorded, Tell
     from .redaction import Redactor
     from .redaction.running import RunningRedaction
 
@@ -168,26 +168,26 @@ class SessionRecorder:
         """
         await self._append(await self._prepare(Captured(direction, gap, timestamp, origin)))
 
-    async def record_many(self, messages: Sequence[Captured], /) -> list[Recorded]:
+    async def record_many(self, messages: Sequence[Captured], tell: Tell, /) -> None:
         """Append messages as frames, each as `record` and `record_gap` do, in as few steps as can.
 
-        Returns for each what `record` returns or raises. A message that the store refuses does not
-        keep the others out. Of those whose outcome is not known none is appended again.
+        Tells after each step what `record` returns or raises. A message that the store refuses does
+        not keep the others out. Of those whose outcome is not known none is appended again.
         """
-        found: list[Recorded] = []
         step: list[Ready] = []
         for message in messages:
             try:
                 ready = await self._prepare(message)
             except Exception as error:
-                found += [*await self._append_all(step), error]
+                await self._append_all(step, tell)
+                tell([error])
                 step = []
                 continue
             if may_settle(ready.envelope):  # it begins a step
-                found += await self._append_all(step)
+                await self._append_all(step, tell)
                 step = []
             step.append(ready)
-        return found + await self._append_all(step)
+        await self._append_all(step, tell)
 
     async def complete(self) -> None:
         """End the session in order."""
@@ -226,22 +226,27 @@ class SessionRecorder:
             captured, places = await self._redaction.apply_to(captured)
         return make_ready(self.session_id, captured, self._delivery, places)
 
-    async def _append_all(self, ready: Sequence[Ready]) -> list[Recorded]:
+    async def _append_all(self, ready: Sequence[Ready], tell: Tell) -> None:
         if len(ready) < _FEWEST or not self._appends_many:
-            return [await self._append_alone(each) for each in ready]
+            for each in ready:
+                tell([await self._append_alone(each)])
+            return
         envelopes = [each.envelope for each in ready]
         try:
             numbers = await self._manager.record_many(self.session_id, envelopes)
         except Exception as error:
             self._appends_many = not isinstance(error, NotImplementedError)
             if not _may_be_of_one(error):
-                return [error] * len(ready)
+                tell([error] * len(ready))
+                return
             # In halves, one message that is refused costs few steps.
             half = len(ready) // 2
-            return await self._append_all(ready[:half]) + await self._append_all(ready[half:])
+            await self._append_all(ready[:half], tell)
+            await self._append_all(ready[half:], tell)
+            return
         for seq, envelope in zip(numbers, envelopes, strict=True):
             self._tally.add(envelope, seq)
-        return [_kind(envelope) for envelope in envelopes]
+        tell([_kind(envelope) for envelope in envelopes])
 
     async def _append_alone(self, ready: Ready) -> Recorded:
         try:
