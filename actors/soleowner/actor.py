@@ -325,11 +325,13 @@ class Actor(Generic[S]):
         await self._runner.finish()
 
     async def _drop_fences(self) -> None:
-        await self._runner.finish()
-        for command, reply in self._current:
-            if command is _FENCE:
-                self._fences.discard(reply)
-                succeed(reply, None)
+        fences = [reply for command, reply in self._current if command is _FENCE]
+        # Others are yet to come, or were cancelled in line and never come.
+        if not all(fence.done() for fence in fences):
+            await self._runner.finish()
+        for fence in fences:
+            self._fences.discard(fence)
+            succeed(fence, None)
 
     def _end(self, state: ActorState, refusal: Callable[[], Exception]) -> None:
         """Refuse new commands and answer all remaining ones, in one step."""

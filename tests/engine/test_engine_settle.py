@@ -89,6 +89,21 @@ async def test_settle_waits_for_what_the_runner_left() -> None:
         assert late.done()
 
 
+async def test_a_waiter_that_left_the_line_stops_no_later_batch() -> None:
+    """The runner finishes only for somebody who waits until it has."""
+    runner = Leaving()
+    async with Actor(runner, capacity=1) as actor:
+        replies = [actor.ask(Look()) for _ in range(3)]
+        settling = asyncio.create_task(actor.settle())
+        await asyncio.sleep(0)
+        settling.cancel()
+        await some_turns()
+        replies += [actor.ask(Look()) for _ in range(3)]
+        await some_turns()
+        assert len(runner.left) == len(replies)
+    assert all(reply.done() for reply in replies)
+
+
 async def test_settle_waits_for_commands_of_cancelled_callers(actors: ActorFactory) -> None:
     """The owner had taken the command: it is applied whole, and settled means that too."""
     actor = await actors.open()
