@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sessionkeeper import (
     ActorSessionStore,
+    FramesFull,
     LimitExceeded,
     ManagerConfig,
     MessageEnvelope,
@@ -162,4 +163,31 @@ async def test_an_unknown_outcome_keeps_the_offers(monkeypatch: pytest.MonkeyPat
             with pytest.raises(OutcomeUnknown):
                 await manager.record_many("a", [initialize(0), PLAIN])
         await manager.record_many("a", [initialized(0), PLAIN])
+        assert (await manager.get_session("a")).version_state.negotiated == OLD
+
+
+@pytest.mark.parametrize("refusals", [0, 1, 3])
+@pytest.mark.parametrize("requests", [1, 2])
+async def test_a_response_that_was_refused_has_answered_nothing(
+    refusals: int, requests: int
+) -> None:
+    """Its request still waits for it, although the log has lost it."""
+    limits = StoreLimits(
+        max_frame_bytes=1_000, max_frames_per_session=1, frames_full=FramesFull.DROP_OLDEST
+    )
+    async with (
+        ActorSessionStore(limits=limits) as store,
+        SessionManager.with_store(store, ManagerConfig.recording()) as manager,
+    ):
+        await opened(manager)
+        for _ in range(requests):
+            await manager.record(initialize(0))
+        await manager.record(PLAIN)
+        large = message(UP, method="note", params={"text": "x" * 1_000})
+        for _ in range(refusals):
+            with pytest.raises(LimitExceeded):
+                await manager.record_many("a", [refused(0), initialize(0, OTHER), large])
+            with pytest.raises(LimitExceeded):
+                await manager.record_many("a", [initialized(0), initialize(0, OTHER), large])
+        await manager.record_many("a", [initialized(0)])
         assert (await manager.get_session("a")).version_state.negotiated == OLD

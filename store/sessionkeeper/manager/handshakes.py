@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 import msgspec
@@ -65,6 +66,22 @@ class SameId:
         if offer in self._offers:
             self._offers.remove(offer)
             self._asked -= 1
+
+    def take_back_answer(self, offers: list[Offer | None]) -> None:
+        """Take back a response that was not recorded; `offers` are those that were there before."""
+        self._answered -= 1
+        self._offers = self._offers or offers
+
+    def follow(self, earlier: SameId) -> None:
+        """Put requests with this id before those that are known."""
+        self._offers = [*earlier._offers, *self._offers][: MOST_ALIKE + 1]
+        self._asked += earlier._asked
+        self._answered += earlier._answered
+
+    @property
+    def all_offers(self) -> list[Offer | None]:
+        """What each request offers; never changed in place but by `withdraw`."""
+        return self._offers
 
     def offers(self) -> tuple[Offer, ...]:
         """Return the offers that a result may belong to."""
@@ -135,41 +152,57 @@ class Handshakes:
             if not turn.users:
                 del self._turns[key]
 
-    def pass_by(self, context: MessageContext, head: RpcHead, offer: Offer | None) -> bool:
-        """Note a message that is sent to the log; return whether a refusal must take it back.
+    def pass_by(
+        self, context: MessageContext, head: RpcHead, offer: Offer | None
+    ) -> Callable[[], None] | None:
+        """Note a message that is sent to the log; return what takes it back if it is refused.
 
         Messages without an offer are noted, too, while an offer of their session waits: they can
         have its id.
         """
         session_id = context.session_id
         if offer is None and session_id not in self._sessions:
-            return False
+            return None
         key = _key(head.request_id)
         if key is None:
-            return False
+            return None
         if context.direction is Direction.SERVER_TO_CLIENT:
-            self._answer(session_id, key, head)
-            return False
+            return self._answer(session_id, key, head)
         if head.method is msgspec.UNSET:
-            return False
-        self._ask(session_id, key, None if offer is None else trim_offer(offer, head))
-        return True
+            return None
+        kept = None if offer is None else trim_offer(offer, head)
+        self._ask(session_id, key, kept)
+        return partial(self._withdraw, session_id, key, kept)
 
-    def pass_by_all(self, context: MessageContext, parts: Sequence[Part]) -> list[Part]:
-        """Note the messages of a frame; return those to take back if the frame is refused.
+    def pass_by_all(
+        self, context: MessageContext, parts: Sequence[Part]
+    ) -> list[Callable[[], None]]:
+        """Note the messages of a frame, each as by `pass_by`.
 
-        Each is handled as by `pass_by`.
+        Returns what is called, the last one first, if the frame is refused.
         """
-        return [part for part in parts if self.pass_by(context, part[0], part[1])]
+        passed = [self.pass_by(context, head, offer) for head, offer, _ in parts]
+        return [each for each in passed if each is not None]
 
-    def withdraw(self, context: MessageContext, head: RpcHead, offer: Offer | None) -> None:
+    def _withdraw(self, session_id: str, key: _Id, offer: Offer | None) -> None:
         """Take a request back: it was refused, and is in no log."""
-        session_id, key = context.session_id, _key(head.request_id)
-        if key is None or (same := self._same(session_id, key)) is None:
+        if (same := self._same(session_id, key)) is None:
             return
-        same.withdraw(None if offer is None else trim_offer(offer, head))
+        same.withdraw(offer)
         if same.is_answered:
             self._forget_id(session_id, key)
+
+    def _reopen(self, session_id: str, key: _Id, same: SameId, offers: list[Offer | None]) -> None:
+        """Take a response back: its requests still wait for one."""
+        same.take_back_answer(offers)
+        now = self._same(session_id, key)
+        if now is same:
+            return
+        if now is not None:  # others asked with this id meanwhile
+            now.follow(same)
+            return
+        self._sessions.setdefault(session_id, OrderedDict())[key] = same
+        self._kept += 1
 
     def forget(self, session_id: str) -> None:
         """Forget the offers of a session that is over or whose version is settled."""
@@ -191,13 +224,15 @@ class Handshakes:
             oldest = next(iter(self._sessions))
             self._forget_id(oldest, next(iter(self._sessions[oldest])))
 
-    def _answer(self, session_id: str, key: _Id, head: RpcHead) -> None:
+    def _answer(self, session_id: str, key: _Id, head: RpcHead) -> Callable[[], None] | None:
         same = self._sessions[session_id].get(key)
         if same is None or head.method is not msgspec.UNSET:
-            return
+            return None
+        undo = partial(self._reopen, session_id, key, same, same.all_offers)
         same.answer(error=head.error is not msgspec.UNSET)
         if same.is_answered:
             self._forget_id(session_id, key)
+        return undo
 
     def _forget_id(self, session_id: str, key: _Id) -> None:
         ids = self._sessions[session_id]

@@ -116,7 +116,7 @@ class SessionManager(ManagedStore, SessionOperations):
                 services.exchange_late(context, parts)
             return seq
         exchange, token = services.exchange(context, parts) if takes_part else (None, None)
-        waiting = handshakes.pass_by_all(context, parts)
+        passed = handshakes.pass_by_all(context, parts)
         try:
             if takes_part:
                 return await append_settled(store, envelope, change, exchange, token)
@@ -126,8 +126,8 @@ class SessionManager(ManagedStore, SessionOperations):
         except OutcomeUnknown:
             raise
         except Exception:
-            for head, offer, _ in waiting:
-                handshakes.withdraw(context, head, offer)
+            for take_back in reversed(passed):
+                take_back()
             raise
 
     def pending_requests(self, session_id: str | None = None, /) -> list[PendingRequest]:

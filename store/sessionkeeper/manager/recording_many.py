@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from ..interface.atomic_store import AtomicSessionStore, Change
 from ..values.errors import OutcomeUnknown
 from ..values.message import MessageEnvelope
-from ..values.message_context import MessageContext
 from ..values.session import Session
 from .exchanges import is_request
 from .handshakes import Handshakes
-from .meaning import Part, combine_changes, may_settle, read_parts
+from .meaning import combine_changes, may_settle, read_parts
 
 __all__ = ["append_many"]
 
@@ -42,19 +41,19 @@ async def append_many(
     # From here to the store's mailbox nothing awaits: the checks still hold when they are sent.
     store = to_send(begins)
     changes: list[Change] = []
-    asked: list[tuple[MessageContext, Part]] = []
+    passed: list[Callable[[], None]] = []
     for context, parts, envelope in frames:
         change = combine_changes(envelope, parts, known)
         if change is not None:
             changes.append(change)
-        asked += [(context, part) for part in handshakes.pass_by_all(context, parts)]
+        passed += handshakes.pass_by_all(context, parts)
     try:
         return await store.add_frames(session_id, envelopes, change=_all_of(changes))
     except OutcomeUnknown:
         raise
     except Exception:
-        for context, (head, offer, _) in reversed(asked):
-            handshakes.withdraw(context, head, offer)
+        for take_back in reversed(passed):
+            take_back()
         raise
 
 
