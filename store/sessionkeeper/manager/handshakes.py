@@ -203,6 +203,7 @@ class Handshakes:
             return
         self._sessions.setdefault(session_id, OrderedDict())[key] = same
         self._kept += 1
+        self._drop_oldest()
 
     def forget(self, session_id: str) -> None:
         """Forget the offers of a session that is over or whose version is settled."""
@@ -220,6 +221,9 @@ class Handshakes:
             ids[key] = SameId()
             self._kept += 1
         ids[key].ask(offer)
+        self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
         if self._kept > MOST_KEPT:
             oldest = next(iter(self._sessions))
             self._forget_id(oldest, next(iter(self._sessions[oldest])))
