@@ -22,6 +22,7 @@ from redis_server import RedisServer
 from sessionkeeper import RedisSessionStore, StoreUnavailable
 from sessionkeeper.backends.redis.client.address import RedisAddress
 from sessionkeeper.backends.redis.client.call import Call, DeliveryStatus, Script
+from sessionkeeper.backends.redis.client.connection import Connection
 from sessionkeeper.backends.redis.client.single_server import SingleServer
 
 CANARY = "canary p@ss/word:#%"
@@ -304,6 +305,26 @@ async def test_cancelled_and_overlapping_exchanges_are_the_same_in_tls(fleet: Fl
         await asyncio.wait([slow])
         assert slow.cancelled()
         assert await servers.exchange([Call(0, ("ECHO", "mine"))]) == [b"mine"]
+
+
+@only_redis
+async def test_a_cancelled_connecting_leaves_no_handshake_to_the_loop(fleet: Fleet) -> None:
+    """Cancelled in any turn; a loop that ended then would leave a socket open."""
+    address = RedisAddress.of(fleet.start_with_tls().url)
+    connected = turns = 0
+    while connected < 3:
+        connecting = asyncio.ensure_future(Connection.open(address))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        turns += 1
+        connecting.cancel()
+        await asyncio.wait([connecting])
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not others, f"after {turns} turns"
+        if not connecting.cancelled():
+            await connecting.result().aclose()
+            connected += 1
+            turns *= 2
 
 
 async def test_plain_text_to_another_host_is_warned_about_once(

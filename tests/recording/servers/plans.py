@@ -68,7 +68,7 @@ def _everything(_: Path) -> PublicServer:
 def _filesystem(folder: Path) -> PublicServer:
     files = folder / "files"
     files.mkdir()
-    (files / "large.txt").write_text("l" * LARGE)
+    (files / "large.txt").write_text("l" * (LARGE // 2))  # twice in the answer
     (files / "odd \u00fc.txt").write_text('tab\t quote" backslash\\ null\0 \u2028 \U0001f642\n')
     server = node_modules() / "@modelcontextprotocol/server-filesystem/dist/index.js"
     return PublicServer(

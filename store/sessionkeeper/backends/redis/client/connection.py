@@ -26,6 +26,8 @@ _SLICE, _BYTES = 16, 16 * 1024
 """Maximum calls and bytes of one write: the server runs the first ones while the rest is packed."""
 _BUFFER = 128 * 1024
 _TICKS = 4
+_LAST_WAIT = 1.0
+"""Maximum seconds that a cancelled connecting waits for the end of its TLS handshake."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -80,9 +82,11 @@ class Connection(asyncio.BufferedProtocol):
         except BaseException:
             wire.abort()
             if address.tls:
-                # Cancelled between TCP and TLS, asyncio would forget to close the socket.
+                # Cancelled between TCP and TLS, asyncio would forget to close the socket. So it is
+                # made, and closed then; the loop may end as soon as this has returned.
                 _ABANDONED.add(connecting)
                 connecting.add_done_callback(partial(_close_abandoned, wire))
+                await asyncio.wait([connecting], timeout=_LAST_WAIT)
             else:
                 connecting.cancel()
             raise
@@ -228,7 +232,7 @@ class Connection(asyncio.BufferedProtocol):
 
 
 _ABANDONED: set[asyncio.Future[None]] = set()
-"""Connections whose caller was cancelled; each is closed once it was made."""
+"""Connections whose caller was cancelled. Each is closed once it was made."""
 
 
 async def _connect(wire: Wire, address: RedisAddress) -> None:
