@@ -87,6 +87,9 @@ class ClusterServers(Servers):
         node = self._owners.get(bucket)
         return None if node is None else node.address.name
 
+    def is_located(self, bucket: int) -> bool:
+        return bucket in self._owners and bucket not in self._stale
+
     def generation(self, bucket: int) -> int:
         node = self._owners.get(bucket)
         return max(self._moves.get(bucket, 0), node.generation if node is not None else 0)
@@ -103,8 +106,8 @@ class ClusterServers(Servers):
 
     def send(self, calls: Sequence[Call], until: float) -> Pipeline:
         node, owners = self._owners.get(calls[0].bucket), self._owners
-        known = not any(
-            call.bucket in self._stale or owners.get(call.bucket) is not node for call in calls
+        known = all(
+            self.is_located(call.bucket) and owners.get(call.bucket) is node for call in calls
         )
         if node is not None and known:
             return node.send(calls, until)

@@ -103,6 +103,10 @@ class Servers(ABC):
         """Identify the node that has the bucket, as far as is known."""
         return None
 
+    def is_located(self, bucket: int) -> bool:
+        """Whether `send` needs not look first where the bucket is."""
+        return True
+
     @abstractmethod
     def generation(self, bucket: int) -> int:
         """Return the number of the connection that carried the bucket last; 0 before the first.

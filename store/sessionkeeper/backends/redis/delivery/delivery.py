@@ -110,11 +110,17 @@ class Delivery:
         """Whether something follows each write, so that nothing can go beside it."""
         return self._wait_command is not None
 
-    def may_send_beside(self, bucket: Bucket, /, *, write: bool) -> bool:
-        """Whether requests need nothing before them, so that they can go beside others."""
+    def may_send_beside(self, bucket: Bucket, other: Bucket, /, *, write: bool) -> bool:
+        """Whether requests need nothing before them, so that they can go beside others.
+
+        They may share a flight with requests for the `other` bucket.
+        """
         if write and (self._writer_log.lost or not self._writer_log.has_epoch(bucket)):
             return False
-        return not self._servers.is_suspected(bucket.number)
+        servers, number = self._servers, bucket.number
+        if not servers.is_located(number) or servers.is_suspected(number):
+            return False
+        return bucket is other or servers.find_node(number) == servers.find_node(other.number)
 
     def is_late(self, since: float, waited: float) -> bool:
         """Whether the patience of a caller is over, as in `set_deadline`."""

@@ -74,7 +74,7 @@ class Flights:
     def send(self, jobs: deque[Job], sent: deque[Job], capacity: int) -> bool:
         """Move the first jobs to `sent`, which may hold `capacity`, as far as they may go now.
 
-        Drops jobs that end without a request. Returns whether the next one has to be run when
+        Some may end there without a request. Returns whether the next one has to be run when
         nothing is out, whatever else lands.
         """
         shut = False
@@ -82,6 +82,7 @@ class Flights:
         reads: list[Job] = []
         last: dict[str, Request] = {}
         clear: set[tuple[Bucket, bool]] = set()
+        first: Bucket | None = None
         busy, find_bucket = self._busy, self._keys.find_bucket
         may_send, is_late = self._delivery.may_send_beside, self._delivery.is_late
         while jobs and len(sent) < capacity and self.out < _MOST_OUT:
@@ -91,20 +92,24 @@ class Flights:
             if session in busy if before is None else before.write is job.read_only:
                 break
             kind = find_bucket(session), job.read_only
-            if kind not in clear and may_send(kind[0], write=not kind[1]):
+            first = first or kind[0]
+            if kind not in clear and may_send(kind[0], first, write=not kind[1]):
                 clear.add(kind)
             shut = kind not in clear or is_late(job.asked_at, job.waited)
             if shut:
                 break
-            begun = self._begin(job)
+            job.ended = not self._begin(job)
             jobs.popleft()
-            if not begun:
+            if job.ended:
+                if sent:  # its lane counts from the oldest: this is none of the first to end
+                    sent.append(job)
                 continue
+            sent.append(job)
             (request,) = job.requests  # an append that is too large only reads
             if before is not None and request.write:
                 request.behind = (before,)
-            last[session] = request
-            sent.append(job)
+            if before is None or request.write:  # else a read after it could overtake that write
+                last[session] = request
             # Neighbouring appends to one bucket share a call.
             together = appends.setdefault(kind[0], []) if request.write else reads
             together.append(job)
@@ -112,8 +117,8 @@ class Flights:
                 self._take_off(together)
                 together.clear()
         for left in ([job for jobs in appends.values() for job in jobs], reads):
-            for first in range(0, len(left), _TOGETHER):
-                self._take_off(left[first : first + _TOGETHER])
+            for start in range(0, len(left), _TOGETHER):
+                self._take_off(left[start : start + _TOGETHER])
         return shut
 
     def _take_off(self, jobs: Iterable[Job]) -> None:

@@ -149,7 +149,10 @@ class Lane:
         if self._running:
             return False
         if not self._shut:
+            before = self.unfinished
             self._shut = self._flights.send(self._waiting, self._sent, self._writer_log.capacity)
+            if self.unfinished < before:  # some ended at once, and others may wait for that
+                self._slide()
         return self._shut
 
     def _note_landed(self, jobs: Sequence[Job], failed: Sequence[Request]) -> None:
