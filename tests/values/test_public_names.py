@@ -60,7 +60,7 @@ INTERNAL_NAMES = {
     *("MAX_ID", "MAX_TAG", "MAX_TAG_BYTES", "MAX_TEXT", "MAX_VERSION", "at_most"),
     *("MAX_STREAM_BYTES", "OWN_MEDIA_TYPES", "checked_stream_name"),
     *("Picklable", "read_heads", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
-    *("NOT_JSON", "NOT_UTF8", "REPEATED_NAME", "TOO_DEEP", "is_batch"),
+    *("NOT_JSON", "NOT_UTF8", "REPEATED_NAME", "TOO_DEEP", "is_batch", "judge_message"),
     *("BYTES", "WantedFrames", "GAP", "JSON", "KEPT_BYTES", "as_text", "classify"),
 }
 
