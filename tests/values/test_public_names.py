@@ -61,6 +61,8 @@ INTERNAL_NAMES = {
     *("MAX_STREAM_BYTES", "OWN_MEDIA_TYPES", "checked_stream_name"),
     *("Picklable", "read_heads", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
     *("NOT_JSON", "NOT_UTF8", "REPEATED_NAME", "TOO_DEEP", "is_batch", "judge_message"),
+    *("FRAMES_A_SLICE", "LINES_A_SLICE", "PAUSE", "SLICE"),
+    *("Captured", "in_slices", "map_in_slices", "pause", "NO_METADATA"),
     *("BYTES", "WantedFrames", "GAP", "JSON", "KEPT_BYTES", "as_text", "classify"),
 }
 
