@@ -47,10 +47,16 @@ class IncarnationOfTheCaller(PlainSessionStore):
     """Takes it from the change, as if it were a field of the caller."""
 
     async def modify_session(self, session_id: str, change: Any, /) -> Session:
-        changed = await super().modify_session(session_id, change)
+        made: list[Session] = []
+
+        def note(session: Session) -> Session:
+            made.append(change(session))
+            return made[-1]
+
+        changed = await super().modify_session(session_id, note)
         row = self._tables.find(session_id)
         assert row is not None
-        row.incarnation = row.session.incarnation
+        row.incarnation = made[-1].incarnation
         return having(changed, row.incarnation)
 
 
