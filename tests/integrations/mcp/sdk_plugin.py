@@ -7,6 +7,7 @@ of ours is shown as the number that the test's object gives it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -59,7 +60,10 @@ class _ShownEvents(SessionEventStore):
         return self.names[event_id]
 
     async def name(self, seq: int) -> str:
-        return self.names[await super().name(seq)]
+        ours = await super().name(seq)
+        while ours not in self.names:  # a watcher may read an event before its maker goes on
+            await asyncio.sleep(0)
+        return self.names[ours]
 
     async def find(self, event_id: str) -> Cursor | None:
         ours = {number: name for name, number in self.names.items()}
