@@ -30,7 +30,7 @@ LINES = ["add:64:6400", "one:64:3200", "half:64:6400", "add:1000:10000", "add:1:
 
 
 async def throughput(call: Callable[[int], Awaitable[object]], callers: int, total: int) -> float:
-    """Calls a second of so many callers, each one call after the other."""
+    """Calls a second of concurrent callers, each with one call after the other."""
     each = max(1, total // callers)
 
     async def caller(number: int) -> None:

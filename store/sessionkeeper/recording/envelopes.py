@@ -28,7 +28,7 @@ class Ready(NamedTuple):
 def make_ready(
     session_id: str, captured: Captured, delivery: StdioDelivery | None, places: int = 0
 ) -> Ready:
-    """Make the envelope of a message in which so many places were redacted.
+    """Make the envelope of a message, with the number of places that were redacted.
 
     `delivery` is that of a message whose origin has none. Raises `ValueError` for a bad context.
     """

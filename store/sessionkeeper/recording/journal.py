@@ -34,7 +34,7 @@ __all__ = ["Journal"]
 # Memory of a queued line besides its bytes: it bounds a flood of empty objects, too.
 _LINE_OVERHEAD = 128
 _LINES, _BYTES = 64, 1024 * 1024
-"""That are recorded in one step: so many at most, of which the first may be larger."""
+"""Maximum number and bytes of the lines of one step. Its first line may be larger."""
 _PAUSE = 0.002
 """Seconds that lines wait for others, to be recorded together with them."""
 

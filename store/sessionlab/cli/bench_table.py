@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -14,10 +13,10 @@ from sessionkeeper.printing import printable, styled
 
 from ..bench import BenchResult, Curve, Load, LoadResult, SubjectResult, describe_losses
 from ..pages.formatting import format_micros, format_rate, pluralize
+from .console_output import print_shown
 
 __all__ = ["show_result"]
 
-_PIPE_WIDTH = 200
 _COLUMNS = (
     "ops/s",
     "from to",
@@ -42,17 +41,7 @@ _Row: TypeAlias = tuple[str, dict[str, str], tuple[str, bool]]
 
 def show_result(result: BenchResult, written: Sequence[Path] = ()) -> None:
     """Print a result and the files written. Raises `OSError` when the output is closed."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PIPE_WIDTH)
-    # Not by the console itself: it ends the process when the output is closed, and it fails at an
-    # encoding without µ.
-    with console.capture() as shown:
-        _show(console, result)
-    text = "".join([shown.get(), *(f"written: {printable(str(file))}\n" for file in written)])
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stdout.flush()
+    print_shown(lambda console: _show(console, result), written)
 
 
 def _show(console: Console, result: BenchResult) -> None:

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from sessionkeeper.printing import printable, styled
+from sessionkeeper.printing import styled
 
 from ..bench.side_by_side.results import ComparisonResult, LineResult
 from ..pages.formatting import format_rate, format_ratio
+from .console_output import print_shown
 
 __all__ = ["show_comparison"]
-
-_PIPE_WIDTH = 160
 
 
 def show_comparison(result: ComparisonResult, written: Sequence[Path] = ()) -> None:
     """Print a result and the files written. Raises `OSError` when the output is closed."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PIPE_WIDTH)
-    # Not by the console itself: it ends the process when the output is closed, and it fails at an
-    # encoding without its signs.
-    with console.capture() as shown:
-        _show(console, result)
-    text = "".join([shown.get(), *(f"written: {printable(str(file))}\n" for file in written)])
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stdout.flush()
+    print_shown(lambda console: _show(console, result), written)
 
 
 def _show(console: Console, result: ComparisonResult) -> None:

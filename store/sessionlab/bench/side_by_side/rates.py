@@ -39,7 +39,7 @@ def measure_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
 
 
 async def throughput(operation: Operation, callers: int, total: int) -> float:
-    """Return operations a second of so many callers, each one call after the other."""
+    """Return operations a second of concurrent callers, each with one call after the other."""
     each = max(1, total // callers)
 
     async def caller(number: int) -> None:
