@@ -293,4 +293,7 @@ async def test_a_cached_session_is_what_the_file_holds(file: Path) -> None:
         async with SQLiteSessionStore(file) as other:
             stored = await other.get_session("a")
         assert cached == stored
-        assert cached.model_dump_json() == stored.model_dump_json() == made.model_dump_json()
+        # Equal values can still differ in their text: 1 and 1.0, 0.0 and -0.0. Tags are a set and
+        # have no order.
+        texts = {s.model_dump_json(exclude={"tags"}) for s in (made, cached, stored)}
+        assert len(texts) == 1
