@@ -24,7 +24,7 @@ def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 async def server_of(store: RedisSessionStore) -> ServerStatistics:
     """The server's part of the statistics."""
     told = (await store.statistics()).server
-    assert told is not None
+    assert isinstance(told, ServerStatistics)
     return told
 
 

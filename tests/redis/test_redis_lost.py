@@ -20,6 +20,7 @@ from sessionkeeper import (
     MessageEnvelope,
     OutcomeUnknown,
     RedisSessionStore,
+    ServerStatistics,
     SessionNotFound,
     SessionQuery,
     SessionsFull,
@@ -256,7 +257,7 @@ async def test_a_store_whose_server_lost_everything_is_still_laid_out_as_it_was(
         async with RedisSessionStore(server.url, must_exist=True) as other:
             assert [each.id for each in await other.list_sessions()] == ["a"]
             told = (await other.statistics()).server
-            assert told is not None
+            assert isinstance(told, ServerStatistics)
             assert (told.buckets, told.ttl) == (8, 3600)
 
 

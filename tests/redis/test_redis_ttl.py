@@ -20,6 +20,7 @@ from sessionkeeper import (
     LimitExceeded,
     RedisBackend,
     RedisSessionStore,
+    ServerStatistics,
     SessionNotFound,
     SessionQuery,
     SessionsFull,
@@ -235,7 +236,7 @@ async def test_the_ttl_is_decided_when_the_store_is_made(
         backend = RedisBackend(url=SecretStr(server.url), prefix=name, ttl=LONG)
         async with await StorageFactory.create(backend) as same:
             said = (await same.statistics()).server
-            assert said is not None
+            assert isinstance(said, ServerStatistics)
             assert said.ttl == LONG
         with pytest.raises(StoreUnavailable, match="a ttl of 3600 seconds"):
             await RedisSessionStore(server.url, prefix=name, ttl=1).open()

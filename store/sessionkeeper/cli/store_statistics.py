@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from ..values.statistics import ServerStatistics, StoreStatistics
+from ..values.statistics import PostgresStatistics, ServerStatistics, StoreStatistics
 from .console import print_line
 
 __all__ = ["print_store_statistics", "store_fields"]
@@ -57,7 +57,13 @@ def _numbers(found: StoreStatistics) -> dict[str, int | None]:
     }
 
 
-def _server_lines(server: ServerStatistics) -> Iterator[str]:
+def _server_lines(server: ServerStatistics | PostgresStatistics) -> Iterator[str]:
+    yield from _redis_lines(server) if isinstance(server, ServerStatistics) else _lines(server)
+    for warning in server.warnings:
+        yield f"warning: {warning}"
+
+
+def _redis_lines(server: ServerStatistics) -> Iterator[str]:
     limit = f"{server.maxmemory:,} bytes" if server.maxmemory else "no limit"
     yield f"server: {server.product} {server.version}{', a cluster' if server.cluster else ''}"
     yield f"buckets: {server.buckets}"
@@ -67,5 +73,14 @@ def _server_lines(server: ServerStatistics) -> Iterator[str]:
     yield f"memory: {limit}, then {server.eviction}"
     if server.ttl is not None:
         yield f"sessions are freed: {server.ttl:g} seconds after the last write to them"
-    for warning in server.warnings:
-        yield f"warning: {warning}"
+
+
+def _lines(server: PostgresStatistics) -> Iterator[str]:
+    tls = "with TLS" if server.encrypted else "without TLS"
+    yield f"server: {server.product} {server.version}, {tls}, as role {server.role}"
+    yield f"replicas: {server.replicas}, synchronous: {server.synchronous_standbys or 'none'}"
+    yield f"acknowledged means: {server.acknowledged}"
+    yield f"there again after a power cut: {server.durability}"
+    yield f"transactions: {server.isolation}"
+    for name, seconds in server.timeouts.items():
+        yield f"{name}: {'no limit' if seconds is None else f'{seconds:g} seconds'}"

@@ -70,7 +70,7 @@ from ..values.ids import checked_id, new_incarnation
 from ..values.message import Frame, MessageEnvelope
 from ..values.query import FrameSearch, SessionOrder, SessionPage, SessionQuery, WantedFrames
 from ..values.session import Session
-from ..values.statistics import ServerStatistics, StoreStatistics
+from ..values.statistics import PostgresStatistics, ServerStatistics, StoreStatistics
 
 __all__ = ["CommandStore"]
 
@@ -330,7 +330,7 @@ class CommandStore(AtomicSessionStore):
     def _refusals(self) -> Mapping[str, int]:
         return {}
 
-    def _server(self) -> ServerStatistics | None:
+    def _server(self) -> ServerStatistics | PostgresStatistics | None:
         return None
 
 

@@ -46,7 +46,13 @@ if TYPE_CHECKING:
     from .query import FrameSearch, SessionOrder, SessionPage, SessionQuery
     from .session import Session
     from .states import Direction, SessionState, SessionStatus, TransportType
-    from .statistics import Counters, FileStatistics, ServerStatistics, StoreStatistics
+    from .statistics import (
+        Counters,
+        FileStatistics,
+        PostgresStatistics,
+        ServerStatistics,
+        StoreStatistics,
+    )
     from .version import VersionState
 
 __all__ = [
@@ -100,6 +106,7 @@ __all__ = [
     "Counters",
     "FileStatistics",
     "ServerStatistics",
+    "PostgresStatistics",
     "StoreStatistics",
     # time
     "Clock",
@@ -161,7 +168,13 @@ _NAMES = {
     "query": ("FrameSearch", "SessionOrder", "SessionPage", "SessionQuery"),
     "session": ("Session",),
     "states": ("Direction", "SessionState", "SessionStatus", "TransportType"),
-    "statistics": ("Counters", "FileStatistics", "ServerStatistics", "StoreStatistics"),
+    "statistics": (
+        "Counters",
+        "FileStatistics",
+        "PostgresStatistics",
+        "ServerStatistics",
+        "StoreStatistics",
+    ),
     "version": ("VersionState",),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}

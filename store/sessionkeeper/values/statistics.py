@@ -9,7 +9,14 @@ from soleowner import ActorStatistics
 
 from .states import SessionState
 
-__all__ = ["Counters", "FileStatistics", "ServerStatistics", "StoreStatistics", "TableStatistics"]
+__all__ = [
+    "Counters",
+    "FileStatistics",
+    "PostgresStatistics",
+    "ServerStatistics",
+    "StoreStatistics",
+    "TableStatistics",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class FileStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ServerStatistics:
-    """The server of a store, as it was at opening; of a cluster, the weakest values.
+    """The Redis or Valkey server of a store at its opening; of a cluster, the weakest values.
 
     The eviction policy is read again while the store works.
     """
@@ -87,6 +94,37 @@ class ServerStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class PostgresStatistics:
+    """The PostgreSQL server of a store, as it was when the store connected to it."""
+
+    product: str
+    version: str
+    acknowledged: str
+    """What an acknowledgement of a write means, in plain words."""
+    durability: str
+    """What survives a power cut at the server, in plain words."""
+    fsync: bool
+    full_page_writes: bool
+    synchronous_commit: str
+    synchronous_standbys: str
+    """The setting `synchronous_standby_names`; empty for none."""
+    replicas: int
+    """Replicas that were connected."""
+    in_recovery: bool
+    """Whether the server is a standby: then a store refuses it."""
+    role: str
+    encrypted: bool
+    """Whether the connection uses TLS."""
+    isolation: str
+    """The level of isolation of transactions that change something."""
+    timeouts: Mapping[str, float | None]
+    """Seconds of `lock_timeout`, `statement_timeout` and `idle_in_transaction_session_timeout`;
+    None for no limit."""
+    warnings: tuple[str, ...]
+    """Settings that may lose data, in sentences that name the setting."""
+
+
+@dataclass(frozen=True, slots=True)
 class TableStatistics:
     """The content of the tables at one moment."""
 
@@ -107,5 +145,5 @@ class StoreStatistics(TableStatistics):
     mailbox: ActorStatistics | None
     refusals: Mapping[str, int]
     """The number of refused operations, by the name of the error's class."""
-    server: ServerStatistics | None = field(default=None, kw_only=True)
+    server: ServerStatistics | PostgresStatistics | None = field(default=None, kw_only=True)
     """None where there is no server."""

@@ -15,7 +15,7 @@ from ...interface.wakeups import StoreWakeups
 from ...operations.command import StoreCommand
 from ...values.errors import StoreClosed
 from ...values.guarantees import Atomicity, Durability, Guarantees, Scope
-from ...values.statistics import ServerStatistics
+from ...values.statistics import PostgresStatistics, ServerStatistics
 from ..config import StorageBackend, backend_from_url
 from ..facade import CommandStore
 from ..factory import StorageFactory
@@ -215,7 +215,7 @@ class ThreadedSessionStore(CommandStore, ThreadBridge):
         store = self._opened_store()
         return store._refusals()  # pyright: ignore[reportPrivateUsage]  # of a facade, as this is
 
-    def _server(self) -> ServerStatistics | None:
+    def _server(self) -> ServerStatistics | PostgresStatistics | None:
         return self._opened_store()._server()
 
 
