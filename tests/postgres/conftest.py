@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from postgres_folders import ServerFolders
+from postgres_proxy import PostgresProxy, proxied
 from postgres_schemas import own_schema
 from postgres_server import PostgresServer
 from redis_watchdog import Watchdog
@@ -44,3 +45,10 @@ def own_postgres_server(postgres_folders: ServerFolders) -> Iterator[PostgresSer
     server.start()
     yield server
     server.close()
+
+
+@pytest.fixture
+async def postgres_proxy(postgres_server: PostgresServer) -> AsyncIterator[PostgresProxy]:
+    """Between a client and the shared server."""
+    async with proxied(postgres_server.port) as proxy:
+        yield proxy

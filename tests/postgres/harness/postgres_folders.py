@@ -38,11 +38,12 @@ class ServerFolders:
         SERVER_USER.own(folder)
         return folder
 
-    def fresh(self) -> Path:
-        """A folder with a fresh database in `data`."""
+    def fresh(self, folder: Path | None = None) -> Path:
+        """A folder with a fresh database in `data`: a new one, or this one."""
         if self._template is None:
             self._template = self._initialised()
-        folder = self.empty()
+        if folder is None:
+            folder = self.empty()
         self.run("cp", "-a", "--", str(self._template), str(folder / "data"))
         return folder
 

@@ -71,7 +71,17 @@ def _wait_and_kill(lines: IO[str]) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     for folder in folders:
+        _unmount_below(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unmount_below(folder: str) -> None:
+    """Small disks that a test has mounted there."""
+    with suppress(OSError):
+        for line in Path("/proc/self/mounts").read_text().splitlines():
+            place = line.split()[1]
+            if place.startswith(f"{folder}/"):
+                subprocess.run(["umount", "-l", place], check=False)
 
 
 if __name__ == "__main__":
