@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         MemoryBackend,
         OwnedSessionStore,
         PlainSessionStore,
+        PostgresBackend,
         RedisBackend,
         RedisSessionStore,
         RestoreReport,
@@ -156,6 +157,7 @@ __all__ = [
     "restore_backup",
     # which one
     "MemoryBackend",
+    "PostgresBackend",
     "RedisBackend",
     "SQLiteBackend",
     "StorageBackend",

@@ -90,7 +90,7 @@ BAD = [
         "redis://h:99999",
         "redis://[::1",
         "http://h",
-        "postgres://h",
+        "postgres:h",
     ),
     *("rediss+sentinel://h", "redis+sentinel://h", " memory://", "unix:///", "::", "\0"),
 ]

@@ -72,6 +72,12 @@ class PostgresUrl(NamedTuple):
     def __repr__(self) -> str:
         return f"<PostgresUrl with schema {self.schema}>"
 
+    @property
+    def place(self) -> str:
+        """Hosts and ports, or the folder of a socket, for errors and logs."""
+        pairs = zip(self.hosts, self.ports, strict=False)
+        return ",".join(_place(host, port) for host, port in pairs) or "the default server"
+
 
 def split_postgres_url(url: str, /) -> PostgresUrl:
     """Split a URL. Raises `ValueError`, which does not show it.
@@ -106,6 +112,13 @@ def split_postgres_url(url: str, /) -> PostgresUrl:
         _only("databases", _decoded(path), options.pop("dbname", ""), options.pop("database", "")),
         options,
     )
+
+
+def _place(host: str, port: int | None) -> str:
+    if host.startswith("/"):
+        return f"unix:{host}"
+    name = f"[{host}]" if ":" in host else host
+    return name if port is None else f"{name}:{port}"
 
 
 def _options(query: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..stores.config import SQLiteBackend
+from ..stores.config import PostgresBackend, SQLiteBackend
 from ..stores.restore import RestoreReport, restore_backup
 from .console import complain, print_line
 from .file_kinds import FileKind, refuse_other_file
@@ -66,6 +66,12 @@ async def _restore(backup: str, url: str, *, force: bool, as_json: bool) -> int:
 
 def _path(url: str, *, create: bool = False) -> str:
     backend = parse_store(url, create=create)
+    if isinstance(backend, PostgresBackend):
+        raise typer.BadParameter(
+            "PostgreSQL has its own tools: pg_dump and pg_restore with --schema, see"
+            " docs/postgres.md; use `copy` to bring sessions from another store",
+            param_hint="the store",
+        )
     if not isinstance(backend, SQLiteBackend):
         raise typer.BadParameter(
             "only a store in a file can be restored: sqlite:///tape.db; use `copy` for others",

@@ -16,6 +16,7 @@ from ..interface.atomic_store import AtomicSessionStore
 from ..printing import printable
 from ..stores.config import (
     MemoryBackend,
+    PostgresBackend,
     RedisBackend,
     SQLiteBackend,
     StorageBackend,
@@ -56,8 +57,9 @@ NOTHING, BAD_INPUT = 1, 2
 _CLOSE_TIMEOUT = 0.5
 """Seconds."""
 STORES = (
-    "sqlite:///tape.db, redis://host:6379/0?prefix=name, rediss:// for TLS,"
-    " redis+cluster:// for a cluster, unix:///path, redis+sentinel://host:26379/name"
+    "sqlite:///tape.db, postgresql://user@host/database?schema=name,"
+    " redis://host:6379/0?prefix=name, rediss:// for TLS, redis+cluster:// for a cluster,"
+    " unix:///path, redis+sentinel://host:26379/name"
 )
 
 StoreUrl: TypeAlias = Annotated[
@@ -139,7 +141,7 @@ def parse_store(url: str, *, create: bool = False) -> StorageBackend:
         refuse_other_file(backend.path, FileKind.STORE, hint="the store")
         if not create and _is_missing(backend.path):
             raise typer.BadParameter(_missing(backend.path), param_hint="the store")
-    if isinstance(backend, RedisBackend):
+    if isinstance(backend, PostgresBackend | RedisBackend):
         return backend.model_copy(update={"must_exist": not create})
     return backend
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, FiniteFloat, field_validator
 
-from ..stores.config import MemoryBackend, RedisBackend, SQLiteBackend
+from ..stores.config import MemoryBackend, StorageBackend
 from ..values.value import Value
 from ..values.version import ProtocolVersion
 
@@ -21,9 +21,7 @@ _Seconds = Annotated[FiniteFloat, Field(gt=0)]
 class ManagerConfig(Value):
     """How a manager works; times are seconds of a steady clock, and None means never."""
 
-    backend: MemoryBackend | SQLiteBackend | RedisBackend = Field(
-        default_factory=MemoryBackend, discriminator="kind"
-    )
+    backend: StorageBackend = Field(default_factory=MemoryBackend, discriminator="kind")
     """The store to make, unless one is given with `with_store`."""
 
     close_timeout: float | None = Field(default=10.0, gt=0)

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .actor import ActorSessionStore
-    from .config import MemoryBackend, RedisBackend, SQLiteBackend, StorageBackend, backend_from_url
+    from .config import (
+        MemoryBackend,
+        PostgresBackend,
+        RedisBackend,
+        SQLiteBackend,
+        StorageBackend,
+        backend_from_url,
+    )
     from .factory import StorageFactory
     from .redis import RedisSessionStore
     from .restore import RestoreReport, restore_backup
@@ -43,6 +50,7 @@ __all__ = [
     "restore_backup",
     # which one
     "MemoryBackend",
+    "PostgresBackend",
     "RedisBackend",
     "SQLiteBackend",
     "StorageBackend",
@@ -53,6 +61,7 @@ __all__ = [
 _MODULES = {
     "ActorSessionStore": "actor",
     "MemoryBackend": "config",
+    "PostgresBackend": "config",
     "RedisBackend": "config",
     "SQLiteBackend": "config",
     "StorageBackend": "config",

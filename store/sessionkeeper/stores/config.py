@@ -6,12 +6,20 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, SecretStr, field_validator
 
+from ..backends.postgres_url import split_postgres_url
 from ..backends.redis_url import split_url
 from ..values.limits import LONGEST_TTL, StoreLimits
 from ..values.value import Value
-from .store_url import PREFIX, FileUrl, MemoryUrl, split_store_url
+from .store_url import PREFIX, DatabaseUrl, FileUrl, MemoryUrl, split_store_url
 
-__all__ = ["MemoryBackend", "RedisBackend", "SQLiteBackend", "StorageBackend", "backend_from_url"]
+__all__ = [
+    "MemoryBackend",
+    "PostgresBackend",
+    "RedisBackend",
+    "SQLiteBackend",
+    "StorageBackend",
+    "backend_from_url",
+]
 
 
 class MemoryBackend(Value):
@@ -78,17 +86,38 @@ class RedisBackend(Value):
         return url
 
 
-StorageBackend: TypeAlias = MemoryBackend | SQLiteBackend | RedisBackend
+class PostgresBackend(Value):
+    """Sessions in a schema of a PostgreSQL database. The URL may hold a password: a secret."""
+
+    kind: Literal["postgres"] = "postgres"
+    url: SecretStr
+    """With `?schema=…` for another schema than `sessionkeeper`."""
+    limits: StoreLimits = StoreLimits()
+    capacity: int = Field(default=1024, ge=1)
+    capacity_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    patience: float = Field(default=5.0, ge=0)
+    """Seconds that the server may be away, or a lock be held, before an operation is refused."""
+    must_exist: bool = False
+    """Whether opening refuses a store that does not exist, instead of creating it."""
+
+    @field_validator("url")
+    @classmethod
+    def _a_postgres_url(cls, url: SecretStr) -> SecretStr:
+        split_postgres_url(url.get_secret_value())
+        return url
+
+
+StorageBackend: TypeAlias = MemoryBackend | SQLiteBackend | RedisBackend | PostgresBackend
 
 
 def backend_from_url(url: str, /) -> StorageBackend:
-    """Read `memory://`, `sqlite:///file.db`, `redis://…`, or another URL of a server.
+    """Read `memory://`, `sqlite:///file.db`, `postgresql://…`, `redis://…`, or another URL.
 
-    A server is Redis or Valkey, a cluster, a socket, or sentinels: see `docs/redis.md`.
+    Others are those of Valkey, a cluster, a socket, or sentinels: see `docs/redis.md`.
 
     `sqlite:///file.db` is relative to the working folder, `sqlite:////var/file.db` absolute. A
-    Redis URL takes `?prefix=…` beside the options that say how to connect. Raises `TypeError`, and
-    `ValueError` without showing the URL: it may hold a password.
+    Redis URL takes `?prefix=…`, a PostgreSQL URL `?schema=…`, beside the options that say how to
+    connect. Raises `TypeError`, and `ValueError` without showing the URL: it may hold a password.
     """
     if not isinstance(url, str):
         raise TypeError(f"a URL is a str, not {type(url).__name__}")
@@ -98,6 +127,8 @@ def backend_from_url(url: str, /) -> StorageBackend:
     if isinstance(parts, FileUrl):
         return SQLiteBackend(path=parts.path)
     secret = SecretStr(parts.url)
+    if isinstance(parts, DatabaseUrl):
+        return PostgresBackend(url=secret)
     if parts.prefix is None:
         return RedisBackend(url=secret)
     return RedisBackend(url=secret, prefix=parts.prefix)

@@ -6,10 +6,22 @@ import re
 from typing import NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from ..backends.redis_url import SCHEMES, split_url
+from ..backends import postgres_url, redis_url
+from ..backends.postgres_url import split_postgres_url
+from ..backends.redis_url import split_url
 from .url_hints import suggest_url
 
-__all__ = ["PREFIX", "FileUrl", "MemoryUrl", "ServerUrl", "is_plain", "split_store_url"]
+__all__ = [
+    "PREFIX",
+    "DatabaseUrl",
+    "FileUrl",
+    "MemoryUrl",
+    "ServerUrl",
+    "is_plain",
+    "split_store_url",
+]
+
+_SCHEMES = (*redis_url.SCHEMES, *postgres_url.SCHEMES)
 
 PREFIX = r"^[A-Za-z0-9_.-]{1,64}$"
 """The prefixes that a store on a server may have."""
@@ -26,13 +38,19 @@ class FileUrl(NamedTuple):
 
 
 class ServerUrl(NamedTuple):
-    """The URL of a server, without the prefix. Do not show it: it may have a password."""
+    """The URL of a Redis server, without the prefix. Do not show it: it may have a password."""
 
     url: str
     prefix: str | None
 
 
-StoreUrl: TypeAlias = MemoryUrl | FileUrl | ServerUrl
+class DatabaseUrl(NamedTuple):
+    """The URL of a PostgreSQL database. Do not show it: it may have a password."""
+
+    url: str
+
+
+StoreUrl: TypeAlias = MemoryUrl | FileUrl | ServerUrl | DatabaseUrl
 
 
 def split_store_url(url: str, /) -> StoreUrl:
@@ -44,11 +62,14 @@ def split_store_url(url: str, /) -> StoreUrl:
         if url.lower() not in ("memory://", "memory:"):
             raise ValueError("memory:// takes nothing after it")
         return MemoryUrl()
-    if colon and scheme.lower() in SCHEMES:
+    if colon and scheme.lower() in _SCHEMES:
         if not rest.startswith("//") and rest.strip("/"):
             raise ValueError(f"{scheme}://HOST:PORT is expected, with two slashes{_hint(url)}")
-        return _server(url)
-    known = "that begins with memory:, sqlite:, redis:, rediss:, valkey:, valkeys: or unix:"
+        return DatabaseUrl(url) if scheme.lower() in postgres_url.SCHEMES else _server(url)
+    known = (
+        "that begins with memory:, sqlite:, postgresql:, redis:, rediss:, valkey:, valkeys: or"
+        " unix:"
+    )
     raise ValueError(f"a store URL is expected{_hint(url) or f', {known}'}")
 
 
@@ -56,6 +77,9 @@ def is_plain(url: str, /) -> bool:
     """Whether a URL is certainly valid. False: it is wrong, or only its backend can tell."""
     try:
         parts = split_store_url(url)
+        if isinstance(parts, DatabaseUrl):
+            split_postgres_url(parts.url)
+            return True
         if isinstance(parts, ServerUrl):
             has_options = bool(split_url(parts.url).options)
             return not has_options and re.fullmatch(PREFIX, parts.prefix or "none") is not None
@@ -65,7 +89,7 @@ def is_plain(url: str, /) -> bool:
 
 
 def _hint(url: str) -> str:
-    suggested = suggest_url(url, SCHEMES)
+    suggested = suggest_url(url, _SCHEMES)
     return "" if suggested is None else f"; did you mean {suggested} ?"
 
 

@@ -15,7 +15,9 @@ __all__ = ["suggest_url"]
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?::(/*)|(?://))(.*)", re.DOTALL)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _HOST = re.compile(r"[A-Za-z0-9.-]+:[0-9]{1,5}(/[0-9]*)?")
+_DATABASE = re.compile(r"[A-Za-z0-9.-]+:543[0-9](/[A-Za-z0-9_]*)?")
 _FILE_SCHEMES = ("sqlite", "sqlite3", "file")
+_DATABASE_SCHEMES = ("pg", "pgsql", "psql", "postgres", "postgresql")
 _WEB = {"http": "redis", "https": "rediss", "tcp": "redis", "ws": "redis", "wss": "rediss"}
 _CUTOFF = 0.75
 
@@ -31,6 +33,8 @@ def suggest_url(text: str, schemes: tuple[str, ...]) -> str | None:
         return "memory://"
     if _DRIVE.match(text) or "\\" in text:
         return _file(text.replace("\\", "/"))
+    if _DATABASE.fullmatch(text):
+        return f"postgresql://{text}"
     if _HOST.fullmatch(text):
         return f"{schemes[0]}://{text}"
     found = _SCHEME.fullmatch(text)
@@ -50,6 +54,9 @@ def _with_scheme(found: re.Match[str], schemes: tuple[str, ...]) -> str | None:
 def _meant(scheme: str, schemes: tuple[str, ...]) -> str | None:
     if scheme in _FILE_SCHEMES or scheme.startswith("sqlite+"):
         return "sqlite"
+    # SQLAlchemy names a driver after a +.
+    if scheme.partition("+")[0] in _DATABASE_SCHEMES:
+        return "postgresql"
     if scheme in _WEB:
         return _WEB[scheme]
     near = get_close_matches(scheme, (*schemes, "sqlite", "memory"), n=1, cutoff=_CUTOFF)

@@ -11,7 +11,7 @@ from typing import Any
 from ...values.errors import BackendNotImplemented
 from ..postgres_url import PostgresUrl, split_postgres_url
 from .driver import StoreConnection, asyncpg
-from .errors import PoolerFound, WrongServer
+from .errors import PoolerFound, WrongServer, note_place
 from .tls import ssl_mode, tls_argument
 
 __all__ = ["PostgresAddress"]
@@ -66,8 +66,7 @@ class PostgresAddress:
     @property
     def name(self) -> str:
         """Hosts and ports, or the folder of a socket, for errors and logs."""
-        pairs = zip(self._url.hosts, self._url.ports, strict=False)
-        return ",".join(_name(host, port) for host, port in pairs) or "the default server"
+        return self._url.place
 
     def __repr__(self) -> str:
         return f"<PostgresAddress {self.name} schema {self.schema}>"
@@ -98,6 +97,15 @@ class PostgresAddress:
         for a standby, a pooler, and options that cannot be used; `errors.unavailable` describes
         all of them.
         """
+        try:
+            connection = await self._connected(timeout, lock_timeout)
+        except BaseException as error:
+            note_place(error, self.name)
+            raise
+        _watch_peer(connection)
+        return connection
+
+    async def _connected(self, timeout: float, lock_timeout: float) -> StoreConnection:
         url = self._url
         direct = url.options.get("sslnegotiation")
         try:
@@ -132,8 +140,7 @@ class PostgresAddress:
         except BaseException:
             connection.terminate()
             raise
-        connection.address_warnings = self.warnings
-        _watch_peer(connection)
+        connection.address_name, connection.address_warnings = self.name, self.warnings
         return connection
 
     def _settings(self, lock_timeout: float) -> dict[str, str]:
@@ -167,13 +174,6 @@ def _ports(url: PostgresUrl) -> list[int] | None:
         return None  # asyncpg reads PGPORT
     usual = int(os.environ.get("PGPORT") or 5432)
     return [usual if port is None else port for port in url.ports]
-
-
-def _name(host: str, port: int | None) -> str:
-    if host.startswith("/"):
-        return f"unix:{host}"
-    place = f"[{host}]" if ":" in host else host
-    return place if port is None else f"{place}:{port}"
 
 
 def _is_local(host: str) -> bool:

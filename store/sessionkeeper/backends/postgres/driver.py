@@ -26,5 +26,7 @@ __all__ = ["StoreConnection", "asyncpg"]
 class StoreConnection(_Connection):
     """A connection of `PostgresAddress`."""
 
+    address_name: str = ""
+    """Hosts and ports, or a path."""
     address_warnings: tuple[str, ...] = ()
     """What about it is less safe than it could be."""

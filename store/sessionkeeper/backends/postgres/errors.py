@@ -19,6 +19,7 @@ __all__ = [
     "is_pooler_error",
     "is_storage_error",
     "must_repeat",
+    "note_place",
     "unavailable",
 ]
 
@@ -131,6 +132,7 @@ _SYSTEM_REASONS: dict[type[OSError], str] = {
     ConnectionRefusedError: "the server cannot be reached: nothing listens at its address",
     ConnectionError: "the connection to the server was lost",
 }
+_PLACE = "sessionkeeper_place"
 _CLOSED = "is closed"
 _NO_TLS = "rejected SSL upgrade"
 
@@ -169,9 +171,17 @@ def is_storage_error(error: BaseException) -> bool:
     return isinstance(error, (*kinds, WrongServer))
 
 
+def note_place(error: BaseException, place: str) -> None:
+    """Note which server an error is about, for `unavailable`."""
+    if place and isinstance(error, Exception):
+        vars(error)[_PLACE] = place
+
+
 def unavailable(error: BaseException, *, waited: float | None = None) -> StoreUnavailable:
     """Make the error for callers, with one line as reason. It quotes nothing that was written."""
-    return StoreUnavailable(_reason(error), waited=waited)
+    place = vars(error).get(_PLACE)
+    reason = _reason(error)
+    return StoreUnavailable(f"{place}: {reason}" if place else reason, waited=waited)
 
 
 def _reason(error: BaseException) -> str:
@@ -196,5 +206,5 @@ def _system_reason(error: OSError) -> str:
     for kind, reason in _SYSTEM_REASONS.items():
         if isinstance(error, kind):
             return reason
-    what = error.strerror or type(error).__name__
+    what = error.strerror or "none of its addresses answers"
     return f"the server cannot be reached: {what}"

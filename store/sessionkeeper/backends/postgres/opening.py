@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from .driver import asyncpg
-from .errors import PoolerFound, WrongServer, is_pooler_error
+from .errors import PoolerFound, WrongServer, is_pooler_error, note_place
 from .schema import (
     APPLICATION,
     COLUMNS,
@@ -63,6 +63,14 @@ async def open_schema(
     Of several processes at once, one makes the schema. Raises `WrongServer` with one line for what
     is no place for a store, and what asyncpg raises; then nothing was changed.
     """
+    try:
+        return await _open(connection, schema, must_exist)
+    except Exception as error:
+        note_place(error, getattr(connection, "address_name", ""))
+        raise
+
+
+async def _open(connection: asyncpg.Connection[Any], schema: str, must_exist: bool) -> OpenedSchema:
     try:
         info = await read_server_info(connection)
     except asyncpg.PostgresError as error:
