@@ -64,7 +64,7 @@ def error_classes() -> list[type[BaseException]]:
 def argument(annotation: str) -> Any:
     """Something of a type."""
     plain = annotation.removesuffix(" | None")
-    return {"str": "text", "int": 7, "float": 0.5, **OTHER_TYPES}[plain]
+    return {"str": "text", "int": 7, "float": 0.5, "bool": False, **OTHER_TYPES}[plain]
 
 
 def example(kind: type[BaseException]) -> BaseException:

@@ -10,6 +10,7 @@ import socket
 import ssl
 
 from ...values.errors import StoreUnavailable
+from ...values.picklable import Picklable
 from .driver import asyncpg
 
 __all__ = [
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 
-class WrongServer(Exception):
+class WrongServer(Picklable, Exception):
     """The server, the database or the schema is none for a store; nothing was changed.
 
     Unless it is `lasting`, another attempt may find another server: the primary after a failover.
