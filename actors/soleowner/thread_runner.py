@@ -214,15 +214,20 @@ class ThreadRunner(Runner[S]):
         return None
 
     def _apply(self, work: _Work[S]) -> None:
-        storage = self._storage
         if self._bug is not None:
             work.crash = self._bug
             return
+        while self._fails_and_repeats(work):
+            pass
+
+    def _fails_and_repeats(self, work: _Work[S]) -> bool:
+        """Apply the batch once; return whether it failed and is to be applied again."""
+        storage = self._storage
         try:
             # A caller that gave up before the batch begins was promised no effect.
             live = [envelope for envelope in work.batch if not envelope[1].done()]
             if not live or self._stopping:
-                return
+                return False
             storage.begin([command for command, _ in live])
             self._apply_each(live, work)
             if not work.decide("committed"):
@@ -235,9 +240,12 @@ class ThreadRunner(Runner[S]):
             storage.rollback()
             work.outcomes = []
             if isinstance(error, Exception):
+                if storage.repeats(error):
+                    return True
                 work.refuse = storage.refuse(error)
             if work.refuse is None:
                 work.crash = error
+        return False
 
     def _apply_each(self, live: Batch[S], work: _Work[S]) -> None:
         apply, expected, outcomes = self._storage.apply, self._expected, work.outcomes

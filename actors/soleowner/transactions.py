@@ -43,6 +43,15 @@ class Transactions(ABC, Generic[S]):
     def rollback(self) -> None:
         """Undo everything since `begin`, in any state; must not raise."""
 
+    def repeats(self, error: Exception, /) -> bool:
+        """Whether a batch that failed with this error is to be applied again from its beginning.
+
+        Called after the rollback: nothing of the batch stands, and no caller was told anything. The
+        commands are applied again, so a storage that repeats says that a caller's code may run more
+        than once. It also decides how often, and waits as long as it sees fit.
+        """
+        return False
+
     def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
         """Return the error for each caller of a failed batch; None for an error that is a bug.
 

@@ -37,6 +37,10 @@ class StoreCommand(
     adds: ClassVar[bool] = False
     """Whether it adds a session or frames: it may not take the last room of a disk."""
 
+    store_wide: ClassVar[bool] = True
+    """Whether it reads or changes more than the sessions it touches: it adds or removes sessions,
+    or goes through all of them. A backend that locks sessions then locks the whole store."""
+
     @property
     def touches(self) -> Sequence[str]:
         """The ids of the sessions it reads or changes.
@@ -64,6 +68,8 @@ class StoreCommand(
 
 class OneSession(StoreCommand[R_co], frozen=True, gc=False):
     """An operation on one session."""
+
+    store_wide: ClassVar[bool] = False
 
     session_id: str
 

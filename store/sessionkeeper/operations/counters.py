@@ -203,13 +203,19 @@ class StoreCounters:
         if session.state.is_terminal and not stayed:
             self._ended[session.state] += 1
         if session.principal is not None:
-            self._principals[session.principal] = self._principals.get(session.principal, 0) + 1
+            self._count_in(session.principal)
 
     def _leave(self, session: CountedSession) -> None:
         self._states[session.state] -= 1
         if session.principal is not None:
-            left = self._principals[session.principal] - 1
-            if left:
-                self._principals[session.principal] = left
-            else:
-                del self._principals[session.principal]
+            self._count_out(session.principal)
+
+    def _count_in(self, principal: str) -> None:
+        self._principals[principal] = self._principals.get(principal, 0) + 1
+
+    def _count_out(self, principal: str) -> None:
+        left = self._principals[principal] - 1
+        if left:
+            self._principals[principal] = left
+        else:
+            del self._principals[principal]

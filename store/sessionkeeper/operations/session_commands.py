@@ -102,6 +102,7 @@ class GetSession(OneSession[Session], frozen=True, gc=False):
 
 class GetSessionsBatch(StoreCommand[Sequence[Session]], frozen=True, gc=False):
     read_only: ClassVar[bool] = True
+    store_wide: ClassVar[bool] = False
     session_ids: Sequence[str]
 
     @property
@@ -117,6 +118,7 @@ class GetSessionsBatch(StoreCommand[Sequence[Session]], frozen=True, gc=False):
 
 
 class UpdateSession(StoreCommand[Session], frozen=True, gc=False):
+    store_wide: ClassVar[bool] = False
     session: Session
     context: Context
 
@@ -133,6 +135,7 @@ class UpdateSession(StoreCommand[Session], frozen=True, gc=False):
 
 
 class UpdateSessionsBatch(StoreCommand[Sequence[Session]], frozen=True, gc=False):
+    store_wide: ClassVar[bool] = False
     sessions: Sequence[Session]
     context: Context
 
@@ -174,6 +177,7 @@ class ModifySession(OneSession[Session], frozen=True, gc=False):
 
 
 class ArchiveSession(StoreCommand[Session], frozen=True, gc=False):
+    store_wide: ClassVar[bool] = False
     session: Session
     expected_last_seq: int
     context: Context
@@ -196,6 +200,7 @@ class TouchSession(OneSession[None], frozen=True, gc=False):
 
 
 class DeleteSession(OneSession[None], frozen=True, gc=False):
+    store_wide: ClassVar[bool] = True
     context: Context
 
     def apply(self, tables: Tables, /) -> None:

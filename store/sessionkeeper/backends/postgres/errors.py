@@ -11,6 +11,7 @@ import ssl
 
 from ...values.errors import StoreUnavailable
 from ...values.picklable import Picklable
+from .codec import DamagedRow
 from .driver import asyncpg
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "is_storage_error",
     "must_repeat",
     "note_place",
+    "refusal",
     "unavailable",
 ]
 
@@ -183,6 +185,15 @@ def unavailable(error: BaseException, *, waited: float | None = None) -> StoreUn
     place = vars(error).get(_PLACE)
     reason = _reason(error)
     return StoreUnavailable(f"{place}: {reason}" if place else reason, waited=waited)
+
+
+def refusal(error: Exception) -> StoreUnavailable | None:
+    """Return what callers are told for an error of the storage; None for a bug."""
+    if isinstance(error, StoreUnavailable):
+        return error
+    if isinstance(error, DamagedRow):
+        return StoreUnavailable(str(error))
+    return unavailable(error) if is_storage_error(error) else None
 
 
 def _reason(error: BaseException) -> str:

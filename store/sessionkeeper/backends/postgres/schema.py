@@ -12,6 +12,7 @@ __all__ = [
     "APPLICATION",
     "COLUMNS",
     "CREATION_LOCK",
+    "REVISIONS_A_DRAW",
     "RIGHTS",
     "SEQUENCE",
     "STORE_LOCK",
@@ -37,6 +38,8 @@ CREATION_LOCK = STORE_LOCK + 1
 """The class of the advisory locks of processes that create or upgrade a schema."""
 
 SEQUENCE = "revisions"
+REVISIONS_A_DRAW = 1024
+"""Revisions that a batch takes from the sequence at a time."""
 
 
 class _Table(NamedTuple):
@@ -116,6 +119,8 @@ _TABLES: dict[str, _Table] = {
             "announced": "bigint NOT NULL",
             "xid": "text NOT NULL",
             "used_at": "timestamptz NOT NULL",
+            # Also among the counters; apart, so that one statement can add them up.
+            "bytes": "bigint NOT NULL",
             "counters": "bytea NOT NULL",
         },
         storage="fillfactor = 50",
@@ -150,7 +155,7 @@ TABLES: tuple[str, ...] = (
     *(_created(name, table) for name, table in _TABLES.items()),
     *_INDEXES,
     # A revision is a number of this sequence plus the place in the batch.
-    f"CREATE SEQUENCE {SEQUENCE} INCREMENT BY 1024",
+    f"CREATE SEQUENCE {SEQUENCE} INCREMENT BY {REVISIONS_A_DRAW}",
 )
 """The statements that make all of it."""
 

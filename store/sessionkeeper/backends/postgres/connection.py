@@ -1,0 +1,154 @@
+"""One connection to the server, for the thread that applies batches; each call waits.
+
+asyncpg needs an event loop, and rules are synchronous. So each thread has a loop of its own, which
+runs while an answer is awaited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias, TypeVar
+
+from .address import PostgresAddress
+from .driver import StoreConnection
+
+__all__ = ["GivenUp", "PostgresConnection", "Record"]
+
+T = TypeVar("T")
+
+Record: TypeAlias = Sequence[Any]
+"""A row of a result."""
+
+
+class GivenUp(Exception):
+    """The store is being closed: nothing is waited for any more."""
+
+
+class PostgresConnection:
+    """A connection that is made again by `connect`; of one thread, but for `interrupt`.
+
+    `patience` is how many seconds a lock is waited for, and half of the seconds that an answer is.
+    Every method raises what asyncpg raises, `TimeoutError` for a server that does not answer, and
+    `GivenUp` after `interrupt`.
+    """
+
+    def __init__(self, address: PostgresAddress, *, patience: float) -> None:
+        self._address = address
+        self._patience = patience
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._connection: StoreConnection | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._must_finish = False
+        self.interrupted = False
+        """Whether the store is being closed."""
+        self.warnings: list[str] = []
+        """The SQLSTATE of each warning of the server since this was last cleared."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    @property
+    def protocol(self) -> StoreConnection:
+        """The connection itself, for coroutines that `run` runs."""
+        if self._connection is None:
+            raise ConnectionError("there is no connection")
+        return self._connection
+
+    def connect(self) -> None:
+        """Connect; a connection that is open is dropped before."""
+        self.drop()
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        self._connection = self.run(
+            self._address.connect(timeout=self._patience, lock_timeout=self._patience)
+        )
+        self._connection.add_log_listener(self._hear)
+
+    def run(self, work: Coroutine[Any, Any, T], *, must_finish: bool = False) -> T:
+        """Run a coroutine on this thread; with `must_finish`, `interrupt` lets it go on."""
+        if self._loop is None or (self.interrupted and not must_finish):
+            work.close()
+            raise GivenUp
+        self._must_finish = must_finish
+        try:
+            return self._loop.run_until_complete(self._bounded(work))
+        except asyncio.CancelledError:
+            raise GivenUp from None
+        finally:
+            self._task = None
+
+    def fetch(self, sql: str, *parameters: object) -> Sequence[Record]:
+        """Return the rows of a statement."""
+        found: Sequence[Record] = self.run(self.protocol.fetch(sql, *parameters))
+        return found
+
+    def fetch_row(self, sql: str, *parameters: object) -> Record | None:
+        """Return the first row of a statement, if there is one."""
+        found: Record | None = self.run(self.protocol.fetchrow(sql, *parameters))
+        return found
+
+    def execute(self, script: str, *, must_finish: bool = False) -> str:
+        """Run statements without parameters in one round trip; return the tag of the last one."""
+        tag: str = self.run(self.protocol.execute(script), must_finish=must_finish)
+        return tag
+
+    def drop(self) -> None:
+        """Cut the connection without a word; the server rolls back what was not committed."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.terminate()
+            self._end_tasks()
+
+    def close(self) -> None:
+        """Say good-bye if the server listens, and end the loop."""
+        connection, self._connection = self._connection, None
+        loop = self._loop
+        if loop is None:
+            return
+        if connection is not None:
+            with suppress(Exception):
+                self.run(connection.close(timeout=1.0), must_finish=True)
+            with suppress(Exception):
+                connection.terminate()
+        self._end_tasks()
+        self._loop = None
+        loop.close()
+
+    def interrupt(self) -> None:
+        """Stop waiting, from any thread, unless what runs must finish."""
+        self.interrupted = True
+        loop = self._loop
+        if loop is not None:
+            with suppress(RuntimeError):  # it is closed already
+                loop.call_soon_threadsafe(self._stop_waiting)
+
+    def _stop_waiting(self) -> None:
+        if self._task is not None and not self._must_finish:
+            self._task.cancel()
+
+    async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
+        self._task = asyncio.current_task()
+        # A lock is waited for on the server, which answers when that takes too long.
+        async with asyncio.timeout(2 * self._patience):
+            return await work
+
+    def _end_tasks(self) -> None:
+        """End what asyncpg left running, such as asking the server to cancel a statement."""
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        if tasks:
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+
+    def _hear(self, _: object, message: Any) -> None:
+        if message.severity_en == "WARNING":
+            self.warnings.append(str(message.sqlstate))

@@ -1,0 +1,103 @@
+"""The statement that writes what a batch changed, before its commit.
+
+One statement, as each takes a round trip. Only what changes seldom has statements of its own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...operations.counters import CounterValues
+from .connection import PostgresConnection
+from .counters import encode_values
+from .frames import INSERT_FRAMES
+from .rows import WRITE_LOGS
+from .tables import PostgresTables
+
+__all__ = ["WriterRow", "Written", "write_batch"]
+
+_WRITER = (
+    "id, batch, announced, xid, used_at, bytes, counters",
+    "$1::bigint, $2::bigint, CASE WHEN $4 THEN $2 ELSE 0 END, pg_current_xact_id()::text, now(),"
+    " $5::bigint, $6::bytea",
+)
+_FIRST_BATCH = (
+    f"INSERT INTO writers ({_WRITER[0]}) SELECT {_WRITER[1]} WHERE $3::bigint = 0 RETURNING 1"
+)
+_NEXT_BATCH = (
+    "UPDATE writers SET batch = $2, announced = CASE WHEN $4 THEN $2 ELSE announced END,"
+    " xid = pg_current_xact_id()::text, used_at = now(), bytes = $5, counters = $6"
+    " WHERE id = $1 AND batch = $3 RETURNING 1"
+)
+_FRAMES = INSERT_FRAMES.format(*(f"${place}" for place in range(9, 16)))
+_LOGS = WRITE_LOGS.format(*(f"${place}" for place in range(16, 26)))
+_WRITE_FIRST, _WRITE_NEXT = (
+    f"WITH own AS ({own}), new_frames AS ({_FRAMES}), new_logs AS ({_LOGS})"  # noqa: S608 - ours
+    " SELECT (SELECT count(*) FROM own), pg_current_xact_id()::xid, pg_current_xact_id()::text,"
+    " (SELECT coalesce(sum(bytes), 0)::bigint FROM writers), (SELECT count(*) FROM writers),"
+    " (SELECT count(pg_notify($7, notice)) FROM unnest($8::text[]) AS notice"
+    " WHERE EXISTS (SELECT 1 FROM watchers WHERE id <> $1 AND until > now()))"
+    for own in (_FIRST_BATCH, _NEXT_BATCH)
+)
+_COUNT_OWN = (
+    "INSERT INTO principals (principal, sessions)"
+    " SELECT * FROM unnest($1::bytea[], $2::bigint[])"
+    " ON CONFLICT (principal) DO UPDATE SET sessions = principals.sessions + excluded.sessions"
+)
+_DROP_ABSENT = "DELETE FROM principals WHERE principal = ANY($1::bytea[]) AND sessions = 0"
+
+
+class WriterRow(NamedTuple):
+    """What a writer writes of itself with each batch."""
+
+    id: int
+    last_batch: int
+    """The number of the batch before this one; 0 for none."""
+    counted: CounterValues
+    """All that it counted, with this batch."""
+
+
+class Written(NamedTuple):
+    """What the server says of a batch that was written."""
+
+    xmin: int
+    """The transaction as rows show it."""
+    xid: int
+    """The transaction, in 64 bits."""
+    total_bytes: int
+    """Bytes of all messages in the store, without this batch."""
+    writers: int
+    """Rows of writers, without a new one."""
+
+
+def write_batch(
+    connection: PostgresConnection, tables: PostgresTables, row: WriterRow, *, channel: str
+) -> Written | None:
+    """Write all that a batch changed; None if the writer has no such row any more.
+
+    Raises what asyncpg raises.
+    """
+    tables.rows_of_batch.write_sessions()
+    if tables.created:
+        connection.fetch("UPDATE meta SET last_number = $1", tables.last_number)
+    grown = {name: by for name, by in sorted(tables.own_sessions.items()) if by}
+    if grown:
+        names = [name.encode() for name in grown]
+        connection.fetch(_COUNT_OWN, names, list(grown.values()))
+        connection.fetch(_DROP_ABSENT, names)
+    batch = row.last_batch + 1
+    found = connection.fetch(
+        _WRITE_NEXT if row.last_batch else _WRITE_FIRST,
+        row.id,
+        batch,
+        row.last_batch,
+        bool(tables.announced),
+        row.counted.bytes,
+        encode_values(row.counted),
+        channel,
+        [],
+        *tables.frames.take_pending(),
+        *tables.rows_of_batch.log_arrays(),
+    )
+    is_written, xmin, xid, total_bytes, writers, _ = found[0]
+    return Written(xmin, int(xid), total_bytes, writers) if is_written else None

@@ -1,0 +1,324 @@
+"""A batch as one transaction on the server.
+
+It locks the store, shared where it only changes sessions and logs that are there; then the rows of
+its sessions, in one order. The rules are applied, all that changed is written with one statement as
+a rule, and after the commit callers are answered.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from soleowner import Command, Post, Transactions
+
+from ...interface.listeners import Listeners
+from ...interface.wakeups import StoreWakeups
+from ...operations.counters import CounterValues
+from ...values.errors import OutcomeUnknown, StoreClosed, StoreUnavailable
+from ...values.ids import new_session_id
+from .address import PostgresAddress
+from .connection import GivenUp, PostgresConnection
+from .counters import sum_values
+from .errors import is_lost, is_storage_error, must_repeat, refusal
+from .looking_up import session_ids
+from .opening import OpenedSchema, open_schema
+from .outcome import BatchId, new_writer_id, was_committed
+from .schema import STORE_LOCK, lock_key
+from .server_clock import ServerClock
+from .tables import PostgresTables
+from .write_statement import WriterRow, write_batch
+from .writer_rows import fold_rows
+
+__all__ = ["PostgresWriter"]
+
+R = TypeVar("R")
+
+SHARED_BYTES = 8 * 1024 * 1024
+"""Bytes of messages that a batch may add while others write, so that `max_total_bytes` holds."""
+_PAUSE = 0.05
+"""Seconds before a batch is tried again."""
+
+
+class _Repeat(Exception):
+    """The batch has no effect, and must be applied again."""
+
+
+class _CommitLost(Exception):
+    """Nobody knows whether the batch was committed."""
+
+
+class PostgresWriter(Transactions[PostgresTables]):
+    """Applies batches as transactions on one connection, which it makes again when it is lost.
+
+    A batch that has no effect for a reason that passes is applied again for `patience` seconds:
+    nobody was told anything.
+    """
+
+    def __init__(
+        self,
+        connection: PostgresConnection,
+        tables: PostgresTables,
+        address: PostgresAddress,
+        *,
+        patience: float,
+        must_exist: bool,
+        server_clock: ServerClock | None,
+        wakeups: StoreWakeups,
+        listeners: Listeners,
+    ) -> None:
+        self._connection = connection
+        self._tables = tables
+        self._address = address
+        self._patience = patience
+        self._must_exist = must_exist
+        self._clock = server_clock
+        self._wakeups = wakeups
+        self._listeners = listeners
+        self.generation = 0
+        """How often it connected: a reader that connected before may read another server."""
+        self._opened: OpenedSchema | None = None
+        self._begin_writer()
+        self._since: float | None = None  # when the batch was first tried
+        self._commits_alone = False
+        self._is_near_limit = False
+        self._has_store = False
+        self._committing = False
+
+    def _begin_writer(self) -> None:
+        self.writer_id = new_writer_id()
+        self._batch = 0
+        self._counted = CounterValues()
+
+    @property
+    def opened(self) -> OpenedSchema:
+        """What was found at the last connecting. Raises `StoreClosed` before the first one."""
+        if self._opened is None:
+            raise StoreClosed
+        return self._opened
+
+    # What the thread calls.
+
+    def open(self, post: Post, /) -> None:
+        """Connect and check the server. Raises `StoreUnavailable`."""
+        try:
+            self._connect()
+            fold_rows(self._connection)
+        except BaseException as error:
+            self._connection.drop()
+            self._connection.close()
+            if isinstance(error, GivenUp):
+                raise StoreClosed from None
+            if not isinstance(error, Exception):
+                raise
+            raise refusal(error) or error from None
+
+    def begin(self, commands: Sequence[Command[PostgresTables, Any]], /) -> None:
+        """Begin a transaction, lock the store and the sessions of the commands, and read them."""
+        if self._since is None:
+            self._since = time.monotonic()
+        if not self._connection.is_open:
+            self._connect()
+        self._has_store = self._commits_alone or self._is_near_limit or not self._batch
+        if not self._has_store:
+            weight = sum(getattr(each, "weight", 0) for each in commands)
+            is_wide = any(getattr(each, "store_wide", True) for each in commands)
+            self._has_store = is_wide or weight > SHARED_BYTES
+        # In one round trip; and what the next statement sees is not older than the lock.
+        self._connection.execute(self._begin_alone if self._has_store else self._begin_shared)
+        if self._has_store:
+            found = self._connection.fetch("SELECT last_number FROM meta")
+            self._tables.last_number = found[0][0]
+        else:
+            self._tables.begin_counting(CounterValues())
+        self._tables.prefetch(set(session_ids(commands)))
+
+    def apply(self, command: Command[PostgresTables, R], /) -> R:
+        """Apply one command."""
+        return command.apply(self._tables)
+
+    def commit(self) -> Callable[[], None] | None:
+        """Write and commit; return the function that notifies watchers and listeners."""
+        tables = self._tables
+        if not tables.changed:
+            self._connection.execute("ROLLBACK")
+            self._ended(None)
+            return None
+        xmin, xid, counted = self._write()
+        batch = BatchId(self.writer_id, self._batch + 1, xid)
+        self._commit(batch)
+        self._batch, self._counted = batch.batch, counted
+        events, announced = tables.events, tables.announced
+        self._ended(xmin)
+        return partial(self._tell, events, announced) if events or announced else None
+
+    def rollback(self) -> None:
+        """Undo the batch; if that fails, drop the connection, which does it."""
+        if self._connection.is_open:
+            try:
+                self._connection.execute("ROLLBACK", must_finish=True)
+            except Exception:
+                self._connection.drop()
+        self._tables.forget()
+
+    def repeats(self, error: Exception, /) -> bool:
+        """Whether the batch is applied again: its reason passes, and there is time left."""
+        is_repeated = isinstance(error, _Repeat) or must_repeat(error)
+        if not is_repeated and not is_lost(error):
+            return False
+        waited = time.monotonic() - (self._since or 0.0)
+        if self._connection.interrupted or waited > self._patience:
+            return False
+        if is_repeated:
+            self._commits_alone = True  # so that it meets nobody again
+        else:
+            self._connection.drop()
+            time.sleep(_PAUSE)
+        return True
+
+    def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
+        """Return what each caller is told; None for a bug."""
+        self._since, self._commits_alone = None, False
+        if isinstance(error, _CommitLost):
+            operation_id = str(error)
+            return lambda: OutcomeUnknown(operation_id)
+        if isinstance(error, GivenUp):
+            return StoreClosed
+        if isinstance(error, _Repeat):
+            return lambda: StoreUnavailable(
+                "other processes changed the same sessions for too long"
+            )
+        found = refusal(error)
+        return None if found is None else partial(StoreUnavailable, found.reason)
+
+    def tidy(self) -> float | None:
+        """Delete some frames that have a tombstone, or ask for the server's time."""
+        if not self._connection.is_open:
+            return None
+        try:
+            if self._tables.frames.has_tombstones:
+                self._tables.frames.collect()
+                return 0.0
+            if self._clock is not None and self._clock.is_due:
+                self._clock.measure(self._ask_time)
+        except Exception as error:
+            if refusal(error) is None and not isinstance(error, GivenUp):
+                raise
+            self._connection.drop()
+        return 60.0 if self._clock is not None else None
+
+    def close(self) -> None:
+        """Add what this writer counted to what all have, and close the connection."""
+        if self._batch and self._connection.is_open and not self._connection.interrupted:
+            try:
+                fold_rows(self._connection, self.writer_id)
+            except Exception:
+                self._connection.drop()  # the row is added up later
+        self._connection.close()
+
+    def interrupt(self) -> None:
+        """Stop waiting for the server, unless it commits."""
+        self._connection.interrupt()
+
+    def lost(self) -> Exception:
+        """The outcome of the batch is not known."""
+        return OutcomeUnknown(new_session_id())
+
+    # What they are made of.
+
+    def _connect(self) -> None:
+        self._connection.connect()
+        self._tables.forget()  # it may be another server
+        self._opened = opened = self._connection.run(
+            open_schema(
+                self._connection.protocol,
+                self._address.schema,
+                must_exist=self._must_exist or self._opened is not None,
+            )
+        )
+        self.generation += 1
+        lock = f"({STORE_LOCK}, {lock_key(opened.schema_oid)})"
+        begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock"
+        self._begin_alone = f"{begin}{lock}"
+        self._begin_shared = f"{begin}_shared{lock}"
+        self._channel = f"sessionkeeper_{opened.schema_oid}"
+        if self._clock is not None:
+            self._clock.measure(self._ask_time)
+
+    def _ask_time(self) -> float:
+        found = self._connection.fetch("SELECT extract(epoch FROM clock_timestamp())::float8")
+        return float(found[0][0])
+
+    def _write(self) -> tuple[int, int, CounterValues]:
+        """Write what the batch changed; return its transaction, in both forms, and the counters."""
+        tables = self._tables
+        delta = tables.counted()
+        counted = sum_values((self._counted, delta))
+        written = write_batch(
+            self._connection,
+            tables,
+            WriterRow(self.writer_id, self._batch, counted),
+            channel=self._channel,
+        )
+        if written is None:  # the row was not used for long, and added to others
+            self._begin_writer()
+            raise _Repeat
+        room = tables.limits.max_total_bytes - written.total_bytes - delta.bytes
+        # All others may be adding as much at this moment.
+        self._is_near_limit = room < (written.writers + 1) * SHARED_BYTES
+        if self._is_near_limit and not self._has_store:
+            raise _Repeat
+        return written.xmin, written.xid, counted
+
+    def _commit(self, batch: BatchId) -> None:
+        self._connection.warnings.clear()
+        self._committing = True
+        try:
+            tag = self._connection.execute("COMMIT", must_finish=True)
+        except Exception as error:
+            if self._connection.is_open and not is_lost(error):
+                raise  # the server said that it is not committed
+            self._settle(batch)
+        else:
+            if tag != "COMMIT":
+                raise _Repeat
+            if self._connection.warnings:
+                # It is committed here, but the wait for a standby was cancelled.
+                self._begin_writer()
+                raise _CommitLost(batch)
+        finally:
+            self._committing = False
+
+    def _settle(self, batch: BatchId) -> None:
+        """Find out whether a batch was committed. Raises `_Repeat` if not, or `_CommitLost`."""
+        until = time.monotonic() + self._patience
+        committed: bool | None = None
+        while committed is None and not self._connection.interrupted:
+            try:
+                self._connection.connect()
+                committed = was_committed(self._connection, batch, until=until, is_recent=True)
+                break
+            except Exception as error:
+                if not is_storage_error(error) or time.monotonic() >= until:
+                    break
+                self._connection.drop()
+                time.sleep(_PAUSE)
+        self._connection.drop()  # the next batch checks the server before it uses it
+        if committed:
+            return
+        if committed is None:
+            self._begin_writer()  # the row stays as it is, for `resolve`
+            raise _CommitLost(batch)
+        raise _Repeat
+
+    def _ended(self, xmin: int | None) -> None:
+        self._since, self._commits_alone = None, False
+        self._tables.committed(xmin)
+
+    def _tell(self, events: list[Any], announced: set[str]) -> None:
+        for event, context in events:
+            self._listeners.tell(event, context)
+        for session_id in announced:
+            self._wakeups.notify(session_id)

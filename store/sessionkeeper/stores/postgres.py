@@ -1,0 +1,164 @@
+"""The store in a PostgreSQL database: the same commands and rules, and a batch is a transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+from soleowner import ActorPair, Batch, Command, ThreadRunner, Transactions
+
+from ..backends.postgres.address import PostgresAddress
+from ..backends.postgres.connection import PostgresConnection
+from ..backends.postgres.outcome import BatchId
+from ..backends.postgres.reader import PostgresReader
+from ..backends.postgres.resolve import Resolve
+from ..backends.postgres.server_clock import ServerClock
+from ..backends.postgres.tables import PostgresTables
+from ..backends.postgres.writer import PostgresWriter
+from ..interface.arguments import checked_seconds
+from ..interface.listeners import Listeners
+from ..interface.wakeups import StoreWakeups
+from ..values.clock import Clock
+from ..values.errors import SessionError
+from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
+from ..values.limits import StoreLimits
+from ..values.statistics import PostgresStatistics
+from .owner_backed import OwnerBackedStore, session_error
+
+__all__ = ["PostgresSessionStore"]
+
+
+class PostgresSessionStore(OwnerBackedStore):
+    """Every operation is one linearizable step among all processes that use the database.
+
+    Use it as `async with PostgresSessionStore("postgresql://localhost/app") as store`. What is
+    acknowledged survives what the server's settings promise; see `statistics`. `patience` is how
+    many seconds the server may be away, or a lock be held by others, before an operation raises
+    `StoreUnavailable`, or `OutcomeUnknown` if it may have been applied; `resolve` finds out which.
+    A `change` runs on a thread, and may run more than once. Without a `clock`, times are those of
+    the server. Limits are each process's own: use the same.
+
+    Reads have a connection, a thread and a mailbox of their own: a read waits for no writer and
+    sees every write that was answered before it was called. A read and a write that run at the same
+    time have no order: await a write before the read that must see it.
+    """
+
+    guarantees: ClassVar[Guarantees] = Guarantees(
+        operation=Atomicity.LINEARIZABLE,
+        batch=Atomicity.LINEARIZABLE,
+        listing=Atomicity.LINEARIZABLE,
+        durability=Durability.SERVER,
+        scope=Scope.CLUSTER,
+    )
+    _writer_type: ClassVar[type[PostgresWriter]] = PostgresWriter
+    """The class that makes a batch a transaction; the lab has wrong ones."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        limits: StoreLimits | None = None,
+        capacity: int = 1024,
+        capacity_bytes: int = 64 * 1024 * 1024,
+        clock: Clock | None = None,
+        patience: float = 5.0,
+        must_exist: bool = False,
+    ) -> None:
+        """Configure it. Raises `TypeError`, `ValueError`, `BackendNotImplemented`."""
+        address = PostgresAddress.of(url)
+        limits = StoreLimits() if limits is None else limits
+        if not isinstance(limits, StoreLimits) or not isinstance(clock, Clock | None):
+            raise TypeError("limits are StoreLimits, and a clock is a Clock")
+        patience = checked_seconds("patience", patience) or 0.0
+        wakeups, listeners = StoreWakeups(), Listeners()
+        server_clock = None
+        if clock is None:
+            server_clock = ServerClock()
+            clock = Clock(wall=server_clock.now, steady=server_clock.now)
+        connection = PostgresConnection(address, patience=patience)
+        self._writer = self._writer_type(
+            connection,
+            PostgresTables(connection, limits, clock, listeners, locks=True),
+            address,
+            patience=patience,
+            must_exist=must_exist,
+            server_clock=server_clock,
+            wakeups=wakeups,
+            listeners=listeners,
+        )
+        reading = PostgresConnection(address, patience=patience)
+        reader = PostgresReader(
+            reading,
+            PostgresTables(reading, limits, clock, Listeners(), locks=False),
+            self._writer,
+            patience=patience,
+        )
+        writing = _PostgresRunner(self._writer, wakeups, "sessionkeeper postgres")
+        pair: ActorPair[PostgresTables] = ActorPair(
+            writing,
+            _ReadingRunner(reader, wakeups, writing),
+            reads=self._reads_aside,
+            name="sessionkeeper owner",
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+            translate=session_error,
+        )
+        super().__init__(pair, wakeups=wakeups, listeners=listeners)
+
+    async def open(self) -> Self:
+        """Connect, check the server, and start the owner. Raises `StoreUnavailable`.
+
+        A store that does not exist is created, unless `must_exist`: then nothing is written.
+        """
+        await super().open()
+        # Per store object: the server's settings decide.
+        self.guarantees = replace(  # type: ignore[misc]  # as above
+            type(self).guarantees, durability=self._writer.opened.info.durability
+        )
+        return self
+
+    async def resolve(self, operation_id: str, /) -> bool:
+        """Find out whether the operation of an `OutcomeUnknown` was applied, once and for all.
+
+        False means that it was not and never will be. Raises `OutcomeUnknown` again when that is
+        not known yet, or no longer because it was more than an hour ago; `ValueError` for an id
+        that no store has given; `StoreUnavailable`. Atomic. Any process can call it.
+        """
+        if not isinstance(operation_id, str):
+            raise TypeError("an operation's id is a str")
+        return await self._run(Resolve(BatchId.of(operation_id)))
+
+    def _server(self) -> PostgresStatistics:
+        return self._writer.opened.info.statistics()
+
+    @staticmethod
+    def _reads_aside(command: Command[PostgresTables, Any], /) -> bool:
+        """Whether a command goes to the connection that only reads."""
+        # Not `isinstance`: with an abstract class it costs as much as the rest of the call.
+        return bool(getattr(command, "read_only", False))
+
+
+class _PostgresRunner(ThreadRunner[PostgresTables]):
+    def __init__(
+        self, storage: Transactions[PostgresTables], wakeups: StoreWakeups, name: str
+    ) -> None:
+        super().__init__(storage, expected=(SessionError,), name=name)
+        self._wakeups = wakeups
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        # However the owner ended, its watchers must learn of it.
+        self._wakeups.notify_all()
+
+
+class _ReadingRunner(_PostgresRunner):
+    def __init__(
+        self, reader: PostgresReader, wakeups: StoreWakeups, writing: _PostgresRunner
+    ) -> None:
+        super().__init__(reader, wakeups, "sessionkeeper postgres reading")
+        self._writing = writing
+
+    async def run(self, batch: Batch[PostgresTables], /) -> None:
+        # A caller that gave up on a write reads its outcome next, and must not read too early.
+        await self._writing.settled()
+        await super().run(batch)
