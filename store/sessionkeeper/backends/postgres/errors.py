@@ -136,7 +136,8 @@ _SYSTEM_REASONS: dict[type[OSError], str] = {
     ConnectionError: "the connection to the server was lost",
 }
 _PLACE = "sessionkeeper_place"
-_CLOSED = "is closed"
+# The second where the server's last words have come, and the end of the stream has not.
+_CLOSED = ("is closed", "cannot switch to state")
 _NO_TLS = "rejected SSL upgrade"
 
 
@@ -149,8 +150,8 @@ def is_lost(error: BaseException) -> bool:
         return not error.lasting
     if isinstance(error, asyncpg.PostgresError):
         return error.sqlstate in _LOST
-    if isinstance(error, asyncpg.InterfaceError):
-        return _CLOSED in str(error)
+    if isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError)):
+        return any(each in str(error) for each in _CLOSED)
     if isinstance(error, ssl.SSLCertVerificationError):
         return False
     if isinstance(error, ConnectionError):
