@@ -69,9 +69,11 @@ class DamagedRow(Exception):
 class PostgresRow(SessionRow):
     """A row of a batch, and what the server holds of it."""
 
-    __slots__ = ("stored_bytes", "stored_revision", "xmin")
+    __slots__ = ("fields_xmin", "stored_bytes", "stored_revision", "xmin")
     xmin: int
     """The transaction that wrote the log's row: another one if anybody wrote it since."""
+    fields_xmin: int
+    """The same of the row of the session's fields."""
     stored_revision: int
     """The revision on the server; 0 for none."""
     stored_bytes: int
@@ -120,8 +122,8 @@ class PostgresRow(SessionRow):
         self.touch(last_activity, self.steady_active_at)
 
 
-def read_row(columns: Columns, log: Columns, xmin: int) -> PostgresRow:
-    """Make a row of the values of `SESSION_COLUMNS` and `LOG_COLUMNS`.
+def read_row(columns: Columns, log: Columns) -> PostgresRow:
+    """Make a row of the values of `SESSION_COLUMNS` and `LOG_COLUMNS`, written by nobody.
 
     Raises `DamagedRow` for a damaged row: it must not look like a bug.
     """
@@ -164,7 +166,8 @@ def read_row(columns: Columns, log: Columns, xmin: int) -> PostgresRow:
     if not is_valid:
         raise DamagedRow("a session")
     row.ended_at, row.steady_ended_at = ended_at, steady_ended_at
-    row.xmin, row.stored_revision, row.stored_bytes = xmin, revision, len(fields)
+    row.stored_revision, row.stored_bytes = revision, len(fields)
+    row.xmin = row.fields_xmin = 0
     return row
 
 

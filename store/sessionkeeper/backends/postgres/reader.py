@@ -48,7 +48,8 @@ class PostgresReader(Transactions[PostgresTables]):
         self._writer = writer
         self._patience = patience
         self._generation = 0
-        self._since: float | None = None  # when the batch was first tried
+        self._since = 0.0  # when the batch was first tried
+        self._is_repeated = False
         self._in_transaction = False
 
     def open(self, post: Post, /) -> None:
@@ -66,8 +67,9 @@ class PostgresReader(Transactions[PostgresTables]):
 
     def begin(self, commands: Sequence[Command[PostgresTables, Any]], /) -> None:
         """Take a snapshot, and read the sessions of the commands."""
-        if self._since is None:
+        if not self._is_repeated:
             self._since = time.monotonic()
+        self._is_repeated = False
         if not self._connection.is_open or self._generation != self._writer.generation:
             self._connect()
         self.tidy()
@@ -82,7 +84,6 @@ class PostgresReader(Transactions[PostgresTables]):
 
     def commit(self) -> None:
         """End the batch; `tidy` releases the snapshot when the callers were answered."""
-        self._since = None
         self._tables.committed(None)
 
     def rollback(self) -> None:
@@ -97,16 +98,16 @@ class PostgresReader(Transactions[PostgresTables]):
         """Whether the batch is applied again: its reason passes, and there is time left."""
         if not (is_lost(error) or must_repeat(error)):
             return False
-        waited = time.monotonic() - (self._since or 0.0)
+        waited = time.monotonic() - self._since
         if self._connection.interrupted or waited > self._patience:
             return False
         self._connection.drop()
         time.sleep(_PAUSE)
+        self._is_repeated = True
         return True
 
     def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
         """Return what each caller is told; None for a bug."""
-        self._since = None
         if isinstance(error, GivenUp):
             return StoreClosed
         found = refusal(error)

@@ -1,7 +1,7 @@
 """Session rows as they are read and written: locked for a batch, kept from batch to batch.
 
-A row that is kept is used again only if the server's row is of the same transaction (`xmin`), which
-is read with the lock. So rows outlive their batch although other processes write.
+A row that is kept is used again only if the server's rows are of the same transactions (`xmin`),
+which are read with the lock. So rows outlive their batch although other processes write.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ _BY_IDS = f"{READ_ROWS} WHERE id = ANY($1::text[])"
 # In the order of their numbers, so that no two batches wait for each other. A session has no other
 # number while the store is locked, shared or not.
 _LOCK = (
-    f"SELECT id, logs.xmin, {LOG_COLUMNS} FROM sessions JOIN logs ON session = number"  # noqa: S608 - our columns
+    f"SELECT id, sessions.xmin, logs.xmin, {LOG_COLUMNS}"  # noqa: S608 - our columns
+    " FROM sessions JOIN logs ON session = number"
     " WHERE id = ANY($1::text[]) ORDER BY number FOR UPDATE OF logs"
 )
 # After the locks: what the statement above saw of this table may be older than they are.
-_BY_NUMBERS = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE number = ANY($1::bigint[])"  # noqa: S608 - our columns
+_BY_NUMBERS = f"SELECT {SESSION_COLUMNS}, xmin FROM sessions WHERE number = ANY($1::bigint[])"  # noqa: S608 - our columns
 _WRITE_SESSIONS = (
     f"INSERT INTO sessions ({SESSION_COLUMNS.replace('sessions.', '')})"  # noqa: S608 - our columns
     " SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::float8[], $4::float8[], $5::float8[],"
@@ -73,12 +74,15 @@ class RowTable:
         self.by_id: dict[str, PostgresRow | None] = {}
         """None: there is no session of this id."""
         self.dirty: dict[int, PostgresRow] = {}
+        self._rewritten: list[PostgresRow] = []  # those whose fields were written
 
     def end(self, xmin: int | None) -> None:
         """End a batch after its commit by a transaction; None if it wrote nothing."""
         if xmin is not None:
             for row in self.dirty.values():
                 row.xmin = xmin
+            for row in self._rewritten:
+                row.fields_xmin = xmin
         if len(self._kept) > MAX_KEPT or self._bytes > MAX_KEPT_BYTES:
             self._kept, self._bytes = {}, 0
         self._begin()
@@ -92,19 +96,21 @@ class RowTable:
         kept = self._kept
         changed: dict[int, Record] = {}
         for columns in self._connection.fetch(_LOCK, wanted):
-            id_, xmin, number, revision = columns[:4]
+            id_, fields_xmin, xmin, number, revision = columns[:5]
             row = kept.get(number)
-            if row is None or row.stored_revision != revision:
+            if row is None or (row.stored_revision, row.fields_xmin) != (revision, fields_xmin):
                 changed[number] = columns
                 continue
             if row.xmin != xmin:
-                row.take_log(columns[2:])
+                row.take_log(columns[3:])
                 row.xmin = xmin
             self.by_id[id_] = row
         if changed:
             for fields in self._connection.fetch(_BY_NUMBERS, list(changed)):
                 columns = changed[fields[0]]
-                self.add(read_row(fields, columns[2:], columns[1]))
+                row = read_row(fields[:_SESSION_COUNT], columns[3:])
+                row.fields_xmin, row.xmin = fields[_SESSION_COUNT], columns[2]
+                self.add(row)
 
     def look_up(self, ids: Collection[str]) -> None:
         """Read the rows of some ids, without locks."""
@@ -146,6 +152,7 @@ class RowTable:
             self._connection.fetch(_WRITE_SESSIONS, *zip(*columns, strict=True))
             for row in changed:
                 row.stored_revision = row.revision
+            self._rewritten += changed
 
     def log_arrays(self) -> Sequence[Sequence[Any]]:
         """Return an array for each column of the logs of rows that were changed."""
@@ -155,4 +162,4 @@ class RowTable:
 
 def make_row(columns: Record) -> PostgresRow:
     """Make a row, for reading, of the columns of `READ_ROWS`."""
-    return read_row(columns[:_SESSION_COUNT], columns[_SESSION_COUNT:], 0)
+    return read_row(columns[:_SESSION_COUNT], columns[_SESSION_COUNT:])

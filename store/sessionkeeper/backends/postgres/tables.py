@@ -142,7 +142,7 @@ class PostgresTables(Tables):
             wall=self.clock.wall(),
             steady=self.clock.steady(),
         )
-        row.stored_revision, row.stored_bytes, row.xmin = 0, 0, 0
+        row.stored_revision = row.stored_bytes = row.xmin = row.fields_xmin = 0
         self.created = True
         self.rows_of_batch.add(row)
         self._mark(row)

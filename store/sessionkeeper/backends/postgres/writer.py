@@ -18,7 +18,6 @@ from ...interface.listeners import Listeners
 from ...interface.wakeups import StoreWakeups
 from ...operations.counters import CounterValues
 from ...values.errors import OutcomeUnknown, StoreClosed, StoreUnavailable
-from ...values.ids import new_session_id
 from .address import PostgresAddress
 from .connection import GivenUp, PostgresConnection
 from .counters import sum_values
@@ -81,11 +80,12 @@ class PostgresWriter(Transactions[PostgresTables]):
         """How often it connected: a reader that connected before may read another server."""
         self._opened: OpenedSchema | None = None
         self._begin_writer()
-        self._since: float | None = None  # when the batch was first tried
+        self._since = 0.0  # when the batch was first tried
+        self._is_repeated = False
         self._commits_alone = False
         self._is_near_limit = False
         self._has_store = False
-        self._committing = False
+        self._sent: BatchId | None = None  # whose COMMIT was sent last
 
     def _begin_writer(self) -> None:
         self.writer_id = new_writer_id()
@@ -117,8 +117,9 @@ class PostgresWriter(Transactions[PostgresTables]):
 
     def begin(self, commands: Sequence[Command[PostgresTables, Any]], /) -> None:
         """Begin a transaction, lock the store and the sessions of the commands, and read them."""
-        if self._since is None:
-            self._since = time.monotonic()
+        if not self._is_repeated:
+            self._since, self._commits_alone = time.monotonic(), False
+        self._is_repeated = False
         if not self._connection.is_open:
             self._connect()
         self._has_store = self._commits_alone or self._is_near_limit or not self._batch
@@ -146,6 +147,7 @@ class PostgresWriter(Transactions[PostgresTables]):
             self._connection.execute("ROLLBACK")
             self._ended(None)
             return None
+        self._sent = None
         xmin, xid, counted = self._write()
         batch = BatchId(self.writer_id, self._batch + 1, xid)
         self._commit(batch)
@@ -168,7 +170,7 @@ class PostgresWriter(Transactions[PostgresTables]):
         is_repeated = isinstance(error, _Repeat) or must_repeat(error)
         if not is_repeated and not is_lost(error):
             return False
-        waited = time.monotonic() - (self._since or 0.0)
+        waited = time.monotonic() - self._since
         if self._connection.interrupted or waited > self._patience:
             return False
         if is_repeated:
@@ -176,11 +178,11 @@ class PostgresWriter(Transactions[PostgresTables]):
         else:
             self._connection.drop()
             time.sleep(_PAUSE)
+        self._is_repeated = True
         return True
 
     def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
         """Return what each caller is told; None for a bug."""
-        self._since, self._commits_alone = None, False
         if isinstance(error, _CommitLost):
             operation_id = str(error)
             return lambda: OutcomeUnknown(operation_id)
@@ -224,7 +226,7 @@ class PostgresWriter(Transactions[PostgresTables]):
 
     def lost(self) -> Exception:
         """The outcome of the batch is not known."""
-        return OutcomeUnknown(new_session_id())
+        return OutcomeUnknown("" if self._sent is None else str(self._sent))
 
     # What they are made of.
 
@@ -274,7 +276,7 @@ class PostgresWriter(Transactions[PostgresTables]):
 
     def _commit(self, batch: BatchId) -> None:
         self._connection.warnings.clear()
-        self._committing = True
+        self._sent = batch
         try:
             tag = self._connection.execute("COMMIT", must_finish=True)
         except Exception as error:
@@ -288,8 +290,6 @@ class PostgresWriter(Transactions[PostgresTables]):
                 # It is committed here, but the wait for a standby was cancelled.
                 self._begin_writer()
                 raise _CommitLost(batch)
-        finally:
-            self._committing = False
 
     def _settle(self, batch: BatchId) -> None:
         """Find out whether a batch was committed. Raises `_Repeat` if not, or `_CommitLost`."""
@@ -314,7 +314,6 @@ class PostgresWriter(Transactions[PostgresTables]):
         raise _Repeat
 
     def _ended(self, xmin: int | None) -> None:
-        self._since, self._commits_alone = None, False
         self._tables.committed(xmin)
 
     def _tell(self, events: list[Any], announced: set[str]) -> None:
