@@ -185,6 +185,9 @@ class ListStorage(Transactions[State]):
         self.kept: list[object] = []
         self.calls: list[str] = []
         self.fails: set[str] = set()
+        self.tries = 0
+        """How often a failed batch is applied again."""
+        self.before_repeating: Callable[[], None] = lambda: None
         self.hold = threading.Event()
         self.hold.set()
         self.hold_commit = threading.Event()
@@ -223,6 +226,15 @@ class ListStorage(Transactions[State]):
     def rollback(self) -> None:
         self._note("rollback")
         self.state[:] = self.kept
+
+    def repeats(self, error: Exception, /) -> bool:
+        if not self.tries or not isinstance(error, StorageError):
+            return False
+        self.tries -= 1
+        if not self.tries:
+            self.fails = set()
+        self.before_repeating()
+        return True
 
     def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
         return Refused if isinstance(error, StorageError) else None

@@ -59,6 +59,51 @@ async def test_an_expected_error_does_not_affect_other_commands(
 
 
 @pytest.mark.parametrize("step", ["begin", "commit"])
+@pytest.mark.parametrize("tries", [1, 3])
+async def test_a_batch_that_is_repeated_stands_once(
+    threaded: ThreadedActor, actors: ActorFactory, step: str, tries: int
+) -> None:
+    """Each try is rolled back before the next one, and nobody is told anything in between."""
+    await threaded.actor.open()
+    await threaded.actor.ask(actors.note("before"))
+    storage = threaded.storage
+    storage.calls.clear()
+    storage.fails, storage.tries = {step}, tries
+    replies: list[asyncio.Future[Any]] = [threaded.actor.ask(actors.note(n)) for n in range(3)]
+    told: list[int] = []
+    storage.before_repeating = lambda: told.append(sum(reply.done() for reply in replies))
+    assert await outcomes(replies) == [2, 3, 4]
+    assert storage.kept == ["before", 0, 1, 2]
+    assert told == [0] * tries
+    assert storage.calls.count("rollback") == tries
+    assert storage.calls.count("after") == 1
+
+
+async def test_a_caller_that_gave_up_is_left_out_of_the_next_try(
+    threaded: ThreadedActor, actors: ActorFactory
+) -> None:
+    """Its command had no effect yet, so it has none at all."""
+    await threaded.actor.open()
+    storage = threaded.storage
+    storage.fails, storage.tries = {"commit"}, 1
+    replies: list[asyncio.Future[Any]] = [threaded.actor.ask(actors.note(n)) for n in range(3)]
+    gave_up = threading.Event()
+
+    def give_up() -> None:
+        replies[1].cancel()
+        gave_up.set()
+
+    def wait_for_it() -> None:
+        assert storage.post is not None
+        storage.post(give_up)
+        assert gave_up.wait(60)
+
+    storage.before_repeating = wait_for_it
+    assert await outcomes(replies) == [1, asyncio.CancelledError, 2]
+    assert storage.kept == [0, 2]
+
+
+@pytest.mark.parametrize("step", ["begin", "commit"])
 async def test_a_storage_failure_refuses_every_command_of_the_batch(
     threaded: ThreadedActor, actors: ActorFactory, step: str
 ) -> None:

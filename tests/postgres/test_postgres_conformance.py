@@ -7,9 +7,8 @@ from itertools import count
 
 import pytest
 from postgres_server import PostgresServer
-from sessionkeeper import AtomicSessionStore, Clock, SessionStore, StoreLimits
+from sessionkeeper import AtomicSessionStore, Clock, PostgresSessionStore, SessionStore, StoreLimits
 from sessionkeeper.backends.postgres.schema import COLUMNS
-from sessionkeeper.stores.postgres import PostgresSessionStore
 from sessionlab.conformance import AtomicSessionStoreConformance, Restore
 
 _STORES = count(1)

@@ -1,7 +1,8 @@
-"""The classes that users open: in memory, SQLite, Redis, in front of a third party's store.
+"""The classes that users open: in memory, SQLite, PostgreSQL, Redis, before a third party's store.
 
 Rule: a method turns its arguments into one command and awaits the reply; no rule lives here. Read
-`facade`, `actor`, `sqlite`, `redis`, then `principal`, `unqueued`, and `factory` with `config`.
+`facade`, `actor`, `sqlite`, `postgres`, `redis`, then `principal`, `unqueued`, and `factory` with
+`config`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         backend_from_url,
     )
     from .factory import StorageFactory
+    from .postgres import PostgresSessionStore
     from .redis import RedisSessionStore
     from .restore import RestoreReport, restore_backup
     from .sqlite import SQLiteSessionStore
@@ -34,6 +36,7 @@ __all__ = [
     "ActorSessionStore",
     "SQLiteSessionStore",
     "RedisSessionStore",
+    "PostgresSessionStore",
     # in front of a third party's store
     "OwnedSessionStore",
     # without a queue
@@ -67,6 +70,7 @@ _MODULES = {
     "StorageBackend": "config",
     "backend_from_url": "config",
     "StorageFactory": "factory",
+    "PostgresSessionStore": "postgres",
     "RedisSessionStore": "redis",
     "RestoreReport": "restore",
     "restore_backup": "restore",

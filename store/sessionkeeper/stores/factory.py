@@ -6,7 +6,14 @@ Only the module of the requested backend is imported.
 from __future__ import annotations
 
 from ..interface.atomic_store import AtomicSessionStore
-from .config import MemoryBackend, RedisBackend, SQLiteBackend, StorageBackend, backend_from_url
+from .config import (
+    MemoryBackend,
+    PostgresBackend,
+    RedisBackend,
+    SQLiteBackend,
+    StorageBackend,
+    backend_from_url,
+)
 
 __all__ = ["StorageFactory"]
 
@@ -41,6 +48,17 @@ class StorageFactory:
                 limits=backend.limits,
                 capacity=backend.capacity,
                 capacity_bytes=backend.capacity_bytes,
+            ).open()
+        if isinstance(backend, PostgresBackend):
+            from .postgres import PostgresSessionStore
+
+            return await PostgresSessionStore(
+                backend.url.get_secret_value(),
+                limits=backend.limits,
+                capacity=backend.capacity,
+                capacity_bytes=backend.capacity_bytes,
+                patience=backend.patience,
+                must_exist=backend.must_exist,
             ).open()
         if isinstance(backend, RedisBackend):
             from .redis import RedisSessionStore

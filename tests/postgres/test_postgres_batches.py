@@ -1,0 +1,183 @@
+"""A batch is one transaction: what it locks and waits for, and how many statements it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from postgres_server import PostgresServer
+from sessionkeeper import PostgresSessionStore, Session, StoreLimits
+
+from tests.support.sessions import new_session, note
+
+
+class Held:
+    """A `change` that stops in the middle of its batch, until it is let go."""
+
+    def __init__(self) -> None:
+        self.runs = threading.Event()
+        self.ends = threading.Event()
+
+    def __call__(self, session: Session) -> Session:
+        self.runs.set()
+        assert self.ends.wait(60)
+        return session.model_copy(update={"tags": {"changed"}})
+
+    async def started(self) -> None:
+        """Wait until a batch is in its middle."""
+        assert await asyncio.to_thread(self.runs.wait, 60)
+
+
+@contextmanager
+def holding() -> Iterator[Held]:
+    """Let it go in every case."""
+    held = Held()
+    try:
+        yield held
+    finally:
+        held.ends.set()
+
+
+def tagged(session: Session) -> Session:
+    """The session with one more tag."""
+    return session.model_copy(update={"tags": {*session.tags, str(len(session.tags))}})
+
+
+async def warm(store: PostgresSessionStore, session_id: str) -> None:
+    """Write once: the first batch of a store locks all of it."""
+    await store.create_session(new_session(session_id))
+
+
+async def test_batches_of_other_sessions_do_not_wait(postgres_url: str) -> None:
+    """Two processes change different sessions at the same time; the same session is waited for."""
+    async with PostgresSessionStore(postgres_url) as one, PostgresSessionStore(postgres_url) as two:
+        await warm(one, "a")
+        await warm(two, "b")
+        with holding() as held:
+            change = asyncio.ensure_future(one.modify_session("a", held))
+            await held.started()
+            assert await two.add_frame(note(1, "b")) == 1
+            assert (await two.get_session("a")).tags == frozenset()
+            append = asyncio.ensure_future(two.add_frame(note(1, "a")))
+            done, _ = await asyncio.wait({append}, timeout=0.3)
+            assert not done, "it wrote to a session whose row another batch holds"
+        assert (await change).tags == {"changed"}
+        assert await append == 1
+        assert (await one.get_session("a")).last_seq == 1
+
+
+async def test_sessions_are_created_in_the_order_of_their_commits(postgres_url: str) -> None:
+    """So a page that ends with a number has not passed over one that is committed later."""
+    async with PostgresSessionStore(postgres_url) as one, PostgresSessionStore(postgres_url) as two:
+        await warm(one, "a")
+        await warm(two, "b")
+        with holding() as held:
+            change = asyncio.ensure_future(one.modify_session("a", held))
+            await held.started()
+            creation = asyncio.ensure_future(two.create_session(new_session("c")))
+            done, _ = await asyncio.wait({creation}, timeout=0.3)
+            assert not done, "it created a session beside a batch that may do so, too"
+        await asyncio.gather(change, creation)
+        assert [each.id for each in await one.list_sessions()] == ["a", "b", "c"]
+
+
+async def test_batches_of_the_same_sessions_never_block_each_other_for_good(
+    postgres_url: str, postgres_server: PostgresServer
+) -> None:
+    """Rows are locked in one order, whatever order the callers name them in."""
+    ids = [f"s{n}" for n in range(16)]
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres'"
+    before = postgres_server.rows(deadlocks)
+
+    async def change(store: PostgresSessionStore, order: list[str]) -> None:
+        for _ in range(25):
+            await asyncio.gather(*(store.modify_session(each, tagged) for each in order))
+
+    async with PostgresSessionStore(postgres_url) as one, PostgresSessionStore(postgres_url) as two:
+        for each in ids:
+            await warm(one, each)
+        await asyncio.gather(change(one, ids), change(two, ids[::-1]), change(one, ids[::-1]))
+        for session in await two.list_sessions():
+            assert len(session.tags) == 75
+    assert postgres_server.rows(deadlocks) == before
+
+
+async def test_a_kept_row_is_not_used_when_another_process_wrote_it(postgres_url: str) -> None:
+    """Fields and counters: each store sees what the other one did last."""
+    async with PostgresSessionStore(postgres_url) as one, PostgresSessionStore(postgres_url) as two:
+        await warm(one, "a")
+        for n in range(1, 9):
+            store = (one, two)[n % 2]
+            assert await store.add_frame(note(n, "a")) == n
+            session = await store.modify_session("a", tagged)
+            assert (len(session.tags), session.last_seq) == (n, n)
+
+
+async def test_revisions_grow_over_all_processes(postgres_url: str) -> None:
+    """Of one session, and of what was done one after the other."""
+    async with PostgresSessionStore(postgres_url) as one, PostgresSessionStore(postgres_url) as two:
+        await warm(one, "a")
+        await warm(two, "b")
+        found = []
+        for n in range(12):
+            store = (one, two)[n % 2]
+            found.append((await store.modify_session("ab"[n // 2 % 2], tagged)).revision)
+        assert found == sorted(set(found))
+
+
+@pytest.mark.parametrize("appends", [1, 64])
+async def test_a_batch_of_appends_takes_four_round_trips(
+    postgres_url: str, appends: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store's lock, the rows' locks, what is written, and the commit."""
+    async with PostgresSessionStore(postgres_url) as store:
+        for n in range(appends):
+            await warm(store, f"s{n}")
+        await asyncio.gather(*(store.add_frame(note(1, f"s{n}")) for n in range(appends)))
+        connection: Any = store._writer._connection
+        run, asked = connection.run, []
+
+        def count(work: Any, **options: Any) -> Any:
+            asked.append(work.__qualname__)
+            return run(work, **options)
+
+        monkeypatch.setattr(connection, "run", count)
+        await asyncio.gather(*(store.add_frame(note(2, f"s{n}")) for n in range(appends)))
+        assert len(asked) == 4, asked
+
+
+async def test_the_limit_on_all_bytes_is_exact_near_its_end(postgres_url: str) -> None:
+    """Far from it, batches of several processes do not wait for each other to know the sum."""
+    size = len(note(1, "a").message)
+    limits = StoreLimits(max_total_bytes=10 * size)
+    async with (
+        PostgresSessionStore(postgres_url, limits=limits) as one,
+        PostgresSessionStore(postgres_url, limits=limits) as two,
+    ):
+        await warm(one, "a")
+        await warm(two, "b")
+        told = await asyncio.gather(
+            *(store.add_frame(note(1, each)) for store in (one, two) for each in "ab" * 5),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(each, int) for each in told) == 10
+        assert (await one.statistics()).bytes == 10 * size
+
+
+async def test_writers_that_are_gone_leave_one_row(
+    postgres_url: str, postgres_server: PostgresServer
+) -> None:
+    """What they counted is still counted."""
+    for n in range(5):
+        async with PostgresSessionStore(postgres_url) as store:
+            await store.create_session(new_session(f"s{n}"))
+            await store.add_frame(note(1, f"s{n}"))
+    schema = postgres_url.rpartition("schema=")[2]
+    assert postgres_server.rows(f"SELECT id FROM {schema}.writers") == [(0,)]
+    async with PostgresSessionStore(postgres_url) as store:
+        statistics = await store.statistics()
+        assert (sum(statistics.sessions.values()), statistics.frames) == (5, 5)
