@@ -19,7 +19,7 @@ from sessionkeeper import SessionStore
 
 from tests.support.thread_group import ThreadGroup
 
-pytest_plugins = ["sessionlab.explore.pytest_plugin"]
+pytest_plugins = ["sessionlab.explore.pytest_plugin", "tests.support.postgres_fixtures"]
 
 # How long an example takes says how busy the machine is. Nothing is left in the working folder.
 settings.register_profile(
