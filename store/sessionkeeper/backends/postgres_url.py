@@ -44,7 +44,8 @@ _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 _HOST = re.compile(
     r"(?:\[([0-9A-Fa-f:.]{2,45}(?:%25[\w.-]{1,32})?)\]|([^\[\]:/@\s]{1,1024}))(?::([0-9]{1,5}))?"
 )
-_BARE_IPV6 = re.compile(r"[0-9A-Fa-f.]*(?::[0-9A-Fa-f.]*){2,}")
+_BARE = re.compile(r"/.{0,1024}|[0-9A-Fa-f.]{0,15}(?::[0-9A-Fa-f.]{0,15}){2,9}")
+"""What needs no brackets and no % in the option `host`: a folder, and an address of IPv6."""
 _SHOWN_NAME = re.compile(r"[A-Za-z_]{1,40}")
 _APPLICATION = re.compile(r"[!-~](?:[ -~]{0,61}[!-~])?")
 _SECONDS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,3})?")
@@ -155,7 +156,11 @@ def _unknown(name: str, query: str, *, secret: bool) -> str:
 def _servers(place: str, host: str, port: str) -> tuple[tuple[str, ...], tuple[int | None, ...]]:
     if place and host:
         raise ValueError("the URL names hosts twice")
-    found = [_server(each) for each in (place or host).split(",")] if place or host else []
+    found = [
+        (each, None) if host and _BARE.fullmatch(each) else _server(each)
+        for each in (place or host).split(",")
+        if place or host
+    ]
     if len(found) > _MAX_HOSTS:
         raise ValueError(f"a URL names at most {_MAX_HOSTS} hosts")
     ports: list[int | None] = [each[1] for each in found]
@@ -170,8 +175,6 @@ def _servers(place: str, host: str, port: str) -> tuple[tuple[str, ...], tuple[i
 
 
 def _server(text: str) -> tuple[str, int | None]:
-    if text.startswith("/") or _BARE_IPV6.fullmatch(text):  # only in the option `host`
-        return text, None
     found = _HOST.fullmatch(text)
     if found is None:
         raise ValueError(_NO_URL)

@@ -78,12 +78,12 @@ async def _open(connection: asyncpg.Connection[Any], schema: str, must_exist: bo
             raise PoolerFound from None
         raise
     _check_server(connection, info)
-    found = await _look(connection, schema, info.role)
+    found = await _look_once(connection, schema, info.role)
     if not found.is_current:
         if must_exist and found.version is None:
             raise WrongServer(f"there is no store in the schema {schema}")
         await _make_current(connection, schema, info)
-        found = await _look(connection, schema, info.role)
+        found = await _look_once(connection, schema, info.role)
     await _check_rights(connection, schema, info.role)
     return OpenedSchema(info, found.oid)
 
@@ -113,6 +113,12 @@ class _Found(NamedTuple):
     @property
     def is_current(self) -> bool:
         return self.version == VERSION
+
+
+async def _look_once(connection: asyncpg.Connection[Any], schema: str, role: str) -> _Found:
+    """Look at one moment: another process may be upgrading the tables."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        return await _look(connection, schema, role)
 
 
 async def _look(connection: asyncpg.Connection[Any], schema: str, role: str) -> _Found:
