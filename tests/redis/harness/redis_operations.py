@@ -22,6 +22,7 @@ __all__ = [
     "Picture",
     "Write",
     "add_up",
+    "counted",
     "fill",
     "note",
     "heard",
