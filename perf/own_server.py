@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from postgres_server import PostgresServer
     from redis_server import RedisServer
 
-__all__ = ["own_server", "server_version"]
+__all__ = ["own_postgres", "own_server", "server_version"]
 
-HARNESS = Path(__file__).parents[1] / "tests" / "redis" / "harness"
+TESTS = Path(__file__).parents[1] / "tests"
+HARNESS = TESTS / "redis" / "harness"
+POSTGRES_HARNESS = TESTS / "postgres" / "harness"
+POSTGRES_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
+"""As on a small server of one's own: what a checkpoint costs is not what is measured."""
 
 
 @contextmanager
 def own_server(engine: str, **options: object) -> Iterator[RedisServer]:
     """Start Redis or Valkey without a file; it ends with the block, or with this process."""
-    if str(HARNESS) not in sys.path:
-        sys.path.append(str(HARNESS))
+    _find(HARNESS)
     from redis_engines import find_engine
     from redis_fleet import Fleet
     from redis_watchdog import Watchdog
@@ -34,6 +38,34 @@ def own_server(engine: str, **options: object) -> Iterator[RedisServer]:
         finally:
             fleet.close()
             watchdog.close()
+
+
+@contextmanager
+def own_postgres(**settings: object) -> Iterator[PostgresServer]:
+    """Start PostgreSQL on a disk, with fsync; it ends with the block, or with this process."""
+    _find(HARNESS, POSTGRES_HARNESS)
+    from postgres_folders import ServerFolders
+    from postgres_server import PostgresServer
+    from redis_watchdog import Watchdog
+
+    watchdog = Watchdog()
+    folders = ServerFolders(watchdog)
+    try:
+        server = PostgresServer(folders, POSTGRES_SETTINGS | settings)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.close()
+    finally:
+        watchdog.close()
+        folders.close()
+
+
+def _find(*folders: Path) -> None:
+    for folder in map(str, folders):
+        if folder not in sys.path:
+            sys.path.append(folder)
 
 
 def server_version(server: RedisServer) -> str:

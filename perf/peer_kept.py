@@ -75,7 +75,7 @@ async def kept_by(name: str, subject: Subject) -> list[str]:
         await subject.aclose()
 
 
-async def print_kept(redis_url: str | None) -> None:
+async def print_kept(redis_url: str | None, postgres_url: str | None) -> None:
     """Race on our stores and on every peer, and print a line of each."""
     print(f"{TASKS} tasks on one session, {EACH} calls each: {ASKED} messages, {ASKED} changes")
     head = ("", "messages", "errors", "lost", "speed", "changes", "errors", "lost", "speed")
@@ -86,11 +86,17 @@ async def print_kept(redis_url: str | None) -> None:
             ours = make_subject(parse_target(name), Path(place))
             print(line.format(*await kept_by(name, ours)), flush=True)
         for name in peer_names():
-            if find_peer(name).place is PeerStorage.REDIS and redis_url is None:
+            peer = find_peer(name)
+            if peer.place is PeerStorage.REDIS and redis_url is None:
                 print(f"{name:22} needs --redis URL")
                 continue
+            if peer.place is PeerStorage.POSTGRES and postgres_url is None:
+                print(f"{name:22} needs --postgres URL")
+                continue
             try:
-                made = find_peer(name).make(path=Path(place) / name, redis_url=redis_url)
+                made = peer.make(
+                    path=Path(place) / name, redis_url=redis_url, postgres_url=postgres_url
+                )
             except PeerNotInstalled as error:
                 print(f"{name:22} {error}")
                 continue

@@ -1,8 +1,8 @@
 """Our stores beside what one would use instead, in one run: `python perf/peers.py`.
 
 Needs the extra `perf-peers`. Prints ratios, and exits with 1 when a number is missed. `--kept` runs
-the races instead: how much of what was asked for is really stored; `--redis URL` adds the lines
-and the peers that need one.
+the races instead: how much of what was asked for is really stored; `--redis URL` and
+`--postgres URL` add the lines and the peers that need one.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def show(result: ComparisonResult) -> int:
 def main() -> int:
     """Measure; 0 when all is reached."""
     parser = options(__doc__, json="for programs", kept="what is really stored, instead")
-    parser.add_argument("--redis", metavar="URL", help="the lines and peers that need one, too")
+    for each in ("redis", "postgres"):
+        parser.add_argument(f"--{each}", metavar="URL", help="its lines and peers, too")
     parser.add_argument(
         "--only", action="append", help="lines or peers with this text in their names; repeatable"
     )
@@ -98,7 +99,7 @@ def main() -> int:
     if not asked.json:
         print(", ".join(f"{name} {version(name)}" for name in PACKAGES if has(name)), flush=True)
     if asked.kept:
-        uvloop.run(print_kept(asked.redis))
+        uvloop.run(print_kept(asked.redis, asked.postgres))
         return 0
     try:
         lines = select_lines(asked.only) if asked.only else LINES

@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from statistics import median, quantiles
@@ -19,7 +19,15 @@ from harness import Number
 from ratios import envelope
 from sessionkeeper import RedisSessionStore, Session
 
-__all__ = ["Member", "four_processes", "one_hot_session"]
+__all__ = [
+    "CALLERS",
+    "Did",
+    "Member",
+    "four_processes",
+    "one_hot_session",
+    "team_of",
+    "work_when_told",
+]
 
 CALLERS = 64
 HOT, PREFIX = "hot", "worker_pool"
@@ -79,29 +87,37 @@ WORK: dict[str, type[Appending] | type[Counting]] = {"append": Appending, "count
 
 
 async def work(url: str, name: str, kind: str) -> None:
-    """Work by 64 callers for as many seconds as each line of standard input says."""
-    loop = asyncio.get_running_loop()
+    """Do one kind of work by 64 callers."""
     async with RedisSessionStore(url, prefix=PREFIX) as store:
         task = WORK[kind](store, name)
         await task.prepare()
-        print("ready", flush=True)
-        while line := await loop.run_in_executor(None, sys.stdin.readline):
-            took: list[float] = []
-            task.tries = 0
-            begun = time.perf_counter()
-            until = begun + float(line)
+        await work_when_told(task.once, lambda: task.tries)
 
-            async def caller(number: int) -> None:
-                now = time.perf_counter()
-                while now < until:  # noqa: B023 - called before the next line is read
-                    await task.once(number)
-                    before, now = now, time.perf_counter()
-                    took.append(now - before)  # noqa: B023 - the same
 
-            await asyncio.gather(*(caller(number) for number in range(CALLERS)))
-            seconds = time.perf_counter() - begun
-            did = Did(len(took), seconds, quantiles(took, n=100)[98], task.tries / len(took))
-            print(json.dumps(asdict(did)), flush=True)
+async def work_when_told(
+    once: Callable[[int], Awaitable[object]], count_tries: Callable[[], int] = lambda: 0
+) -> None:
+    """Work by 64 callers for as many seconds as each line of standard input says."""
+    loop = asyncio.get_running_loop()
+    print("ready", flush=True)
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        took: list[float] = []
+        tried = count_tries()
+        begun = time.perf_counter()
+        until = begun + float(line)
+
+        async def caller(number: int) -> None:
+            now = time.perf_counter()
+            while now < until:  # noqa: B023 - called before the next line is read
+                await once(number)
+                before, now = now, time.perf_counter()
+                took.append(now - before)  # noqa: B023 - the same
+
+        await asyncio.gather(*(caller(number) for number in range(CALLERS)))
+        seconds = time.perf_counter() - begun
+        tries = (count_tries() - tried) / len(took)
+        did = Did(len(took), seconds, quantiles(took, n=100)[98], tries)
+        print(json.dumps(asdict(did)), flush=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +145,11 @@ class Member:
 
     @classmethod
     @asynccontextmanager
-    async def started(cls, url: str, name: str, kind: str) -> AsyncIterator[Member]:
+    async def started(cls, program: str, *words: str) -> AsyncIterator[Member]:
         """Start it and wait until it is ready; it ends with the block."""
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, __file__, url, name, kind), stdin=pipe, stdout=pipe
+            *(sys.executable, program, *words), stdin=pipe, stdout=pipe
         )
         try:
             assert process.stdout is not None
@@ -153,11 +169,13 @@ class Member:
 
 
 @asynccontextmanager
-async def team_of(url: str, size: int, kind: str) -> AsyncIterator[list[Member]]:
-    """So many processes, ready."""
+async def team_of(
+    url: str, size: int, kind: str, *, program: str = __file__
+) -> AsyncIterator[list[Member]]:
+    """So many processes, ready; each is told the URL, its name, and the kind of its work."""
     async with AsyncExitStack() as stack:
         yield [
-            await stack.enter_async_context(Member.started(url, f"m{number}", kind))
+            await stack.enter_async_context(Member.started(program, url, f"m{number}", kind))
             for number in range(size)
         ]
 

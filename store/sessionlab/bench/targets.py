@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from sessionkeeper.backends.postgres_url import SCHEMES, split_postgres_url
 from sessionkeeper.backends.redis_url import ServerKind, split_url
 from sessionkeeper.interface.atomic_store import AtomicSessionStore
 from sessionkeeper.stores.config import RedisBackend, SQLiteBackend, backend_from_url
@@ -86,7 +87,9 @@ def make_subject(
         return StoreSubject(_file(folder / f"{place}.db", _FILES[spec]))
     name, _, url = spec.partition("=")
     if name in PEERS:
-        return PEERS[name].make(path=folder / f"{place}-{name}", redis_url=url or None)
+        return PEERS[name].make(
+            path=folder / f"{place}-{name}", redis_url=url or None, postgres_url=url or None
+        )
     if "://" in spec:
         return _subject_of_url(spec, f"{run}-{place}")
     made = find_subject_class(spec) if ":" in spec else None
@@ -138,6 +141,10 @@ def _of_peer(text: str, name: str) -> Target:
         if url.partition(":")[0] not in ("redis", "rediss"):
             raise PeerNeedsPlace(peer)
         split_url(url)  # some peers read its numbers with less care
+    elif peer.place is PeerStorage.POSTGRES:
+        if url.partition(":")[0] not in SCHEMES:
+            raise PeerNeedsPlace(peer)
+        split_postgres_url(url)
     elif given:
         raise ValueError(f"{name} takes no URL")
     return Target(text, name, shared=False, outlives_run=False)

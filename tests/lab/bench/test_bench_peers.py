@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgres_server import PostgresServer
 from redis_engines import usual_engine
 from redis_fleet import Fleet
 from redis_watchdog import Watchdog
@@ -42,10 +43,13 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def make(name: str, request: pytest.FixtureRequest, folder: Path) -> Subject:
     """Make a peer, with a server if it needs one."""
-    url: str | None = None
-    if find_peer(name).place is PeerStorage.REDIS:
-        url = request.getfixturevalue("redis_url")
-    return find_peer(name).make(path=folder / name, redis_url=url)
+    peer = find_peer(name)
+    if peer.place is PeerStorage.REDIS:
+        return peer.make(redis_url=request.getfixturevalue("redis_url"))
+    if peer.place is PeerStorage.POSTGRES:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        return peer.make(postgres_url=server.url)
+    return peer.make(path=folder / name)
 
 
 @pytest.mark.parametrize("name", offering(Work.APPEND, Work.READ))
@@ -128,6 +132,35 @@ async def test_a_peer_in_redis_leaves_no_key_behind(
     assert key_count(port) > 0
     await subject.aclose()
     assert key_count(port) == 0
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in INSTALLED if find_peer(n).place is PeerStorage.POSTGRES]
+)
+async def test_a_peer_in_postgres_leaves_no_table_behind(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """A run in somebody's database ends with the tables and schemas that were there before."""
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    before = made_in(server)
+    subject = make(name, request, tmp_path)
+    await subject.open()
+    await subject.create("a")
+    await subject.append("a", PAYLOAD)
+    schemas = {schema for schema, _ in made_in(server) - before}
+    assert len(schemas) == 1
+    await subject.aclose()
+    assert made_in(server) == before
+
+
+def made_in(server: PostgresServer) -> set[tuple[str, str | None]]:
+    """The schemas and tables of the database, but for the server's own."""
+    rows = server.rows(
+        "SELECT nspname::text, relname::text FROM pg_namespace"
+        " LEFT JOIN pg_class ON relnamespace = pg_namespace.oid"
+        " WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
+    )
+    return {(schema, table) for schema, table in rows}
 
 
 def key_count(port: int) -> int:

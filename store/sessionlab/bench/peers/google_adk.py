@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from ..subject import StoredContent, Work
 from .log_peer import LogPeer
 from .optional_import import import_peer_module
+from .postgres_schemas import PostgresSchema
 
-__all__ = ["AdkDatabase", "AdkMemory", "AdkSqlite"]
+__all__ = ["AdkDatabase", "AdkMemory", "AdkPostgres", "AdkSqlite"]
 
 PACKAGE = "google-adk"
 APP, USER = "bench", "caller"
@@ -170,3 +171,31 @@ class AdkDatabase(Adk):
     async def aclose(self) -> None:
         """Close the pool."""
         await self._service.close()
+
+
+class AdkPostgres(Adk):
+    """`DatabaseSessionService` on PostgreSQL, by SQLAlchemy and asyncpg."""
+
+    name: ClassVar[str] = "google-adk-postgres"
+    limitations: ClassVar[tuple[str, ...]] = (
+        *LIMITATIONS,
+        "a stale write is refused, so most changes of many callers fail",
+    )
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        for module in ("sqlalchemy", "asyncpg"):
+            import_peer_module(module, PACKAGE)
+        self._services = import_peer_module("google.adk.sessions.database_session_service", PACKAGE)
+        self._schema = PostgresSchema(url)
+
+    async def open(self) -> None:
+        """Make the schema; the service makes its tables when it is first used."""
+        await self._schema.create()
+        options = self._schema.sqlalchemy()
+        self._service = self._services.DatabaseSessionService(options.pop("url"), **options)
+
+    async def aclose(self) -> None:
+        """Leave no table behind."""
+        await self._service.close()
+        await self._schema.drop()

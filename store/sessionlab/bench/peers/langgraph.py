@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 from ..subject import StoredContent, Work
 from .log_peer import LogPeer
 from .optional_import import import_peer_module
+from .postgres_schemas import PostgresSchema
 
-__all__ = ["LanggraphMemory", "LanggraphSqlite"]
+__all__ = ["LanggraphMemory", "LanggraphPostgres", "LanggraphSqlite"]
 
 PACKAGE = "langgraph"
 LOG, STATE = "", "state"
@@ -154,3 +155,34 @@ class LanggraphSqlite(LanggraphSaver):
     async def aclose(self) -> None:
         """Close the file."""
         await self._open.aclose()
+
+
+class LanggraphPostgres(LanggraphSaver):
+    """`AsyncPostgresSaver`: a commit a checkpoint, one at a time, a pool or not."""
+
+    name: ClassVar[str] = "langgraph-postgres"
+    limitations: ClassVar[tuple[str, ...]] = LIMITATIONS
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        package = "langgraph-checkpoint-postgres"
+        self._savers = import_peer_module("langgraph.checkpoint.postgres.aio", package)
+        self._places = import_peer_module("psycopg.conninfo", package)
+        self._schema = PostgresSchema(url)
+        self._open = AsyncExitStack()
+
+    async def open(self) -> None:
+        """Connect and make its tables."""
+        await self._schema.create()
+        place = self._places.make_conninfo(
+            self._schema.url, options=f"-c search_path={self._schema.name}"
+        )
+        self._saver = await self._open.enter_async_context(
+            self._savers.AsyncPostgresSaver.from_conn_string(place)
+        )
+        await self._saver.setup()
+
+    async def aclose(self) -> None:
+        """Leave no table behind."""
+        await self._open.aclose()
+        await self._schema.drop()

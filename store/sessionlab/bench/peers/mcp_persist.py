@@ -1,4 +1,4 @@
-"""mcp-persist: event stores of the MCP SDK in SQLite and Redis, with a registry of sessions."""
+"""mcp-persist: event stores of the MCP SDK in SQLite, Redis, PostgreSQL, with a registry."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from ..subject import StoredContent, Work
 from .log_peer import LogPeer
 from .mcp_messages import notification
 from .optional_import import import_peer_module
+from .postgres_schemas import PostgresSchema
 from .redis_keys import delete_keys, new_prefix
 
-__all__ = ["McpPersistRedis", "McpPersistSqlite"]
+__all__ = ["McpPersistPostgres", "McpPersistRedis", "McpPersistSqlite"]
 
 PACKAGE = "mcp-persist"
 HOUR = 3600
@@ -123,3 +124,28 @@ class McpPersistRedis(McpPersist):
         """Leave no key behind."""
         await super().aclose()
         await delete_keys(self._url, self._prefix)
+
+
+class McpPersistPostgres(McpPersist):
+    """An `INSERT` and a commit an event, over a pool of asyncpg with its usual size of ten."""
+
+    name: ClassVar[str] = "mcp-persist-postgres"
+    limitations: ClassVar[tuple[str, ...]] = LIMITATIONS
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        import_peer_module("asyncpg", PACKAGE)
+        self._schema = PostgresSchema(url)
+        self._made = import_peer_module("mcp_persist.postgres", PACKAGE).PostgresEventStore.create(
+            url, ttl=HOUR, server_settings=self._schema.settings
+        )
+
+    async def open(self) -> None:
+        """Make the schema, and connect."""
+        await self._schema.create()
+        await self._begin(self._made)
+
+    async def aclose(self) -> None:
+        """Leave no table behind."""
+        await super().aclose()
+        await self._schema.drop()

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from ..subject import StoredContent, Work
 from .log_peer import LogPeer
 from .optional_import import import_peer_module
+from .postgres_schemas import PostgresSchema
 from .redis_keys import delete_keys, make_client, new_prefix
 
-__all__ = ["OpenaiAgentsRedis", "OpenaiAgentsSqlite"]
+__all__ = ["OpenaiAgentsPostgres", "OpenaiAgentsRedis", "OpenaiAgentsSqlite"]
 
 PACKAGE = "openai-agents"
 LIMITATIONS = (
@@ -112,3 +113,33 @@ class OpenaiAgentsRedis(OpenaiAgents):
         """Leave no key behind."""
         await self._client.aclose()
         await delete_keys(self._url, self._prefix)
+
+
+class OpenaiAgentsPostgres(OpenaiAgents):
+    """`SQLAlchemySession`s that share one engine with asyncpg, of its usual size."""
+
+    name: ClassVar[str] = "openai-agents-postgres"
+    limitations: ClassVar[tuple[str, ...]] = LIMITATIONS
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        import_peer_module("agents", PACKAGE)
+        import_peer_module("asyncpg", PACKAGE)
+        self._engines = import_peer_module("sqlalchemy.ext.asyncio", PACKAGE)
+        self._made = import_peer_module(
+            "agents.extensions.memory.sqlalchemy_session", PACKAGE
+        ).SQLAlchemySession
+        self._schema = PostgresSchema(url)
+
+    def _make(self, key: str) -> Any:
+        return self._made(key, engine=self._engine, create_tables=True)
+
+    async def open(self) -> None:
+        """Make the schema and the engine."""
+        await self._schema.create()
+        self._engine: Any = self._engines.create_async_engine(**self._schema.sqlalchemy())
+
+    async def aclose(self) -> None:
+        """Leave no table behind."""
+        await self._engine.dispose()
+        await self._schema.drop()

@@ -18,9 +18,11 @@ _BROUGHT_BY = {
     "google.genai": "google-adk",
     "key_value.aio": "'py-key-value-aio<0.5'",
     "langgraph.checkpoint.memory": "langgraph",
+    "langgraph.checkpoint.postgres": "langgraph-checkpoint-postgres",
     "langgraph.checkpoint.sqlite": "langgraph-checkpoint-sqlite",
     "langgraph.graph": "langgraph",
     "mcp_persist": "mcp-persist",
+    "psycopg": "'psycopg[binary]'",
     "sqlalchemy": "'sqlalchemy[asyncio]'",
 }
 """What pip installs for a module that has another name."""

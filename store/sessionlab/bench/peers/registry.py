@@ -29,6 +29,7 @@ class PeerStorage(StrEnum):
     MEMORY = "memory"
     FILE = "file"
     REDIS = "Redis"
+    POSTGRES = "PostgreSQL"
 
 
 class UnknownPeer(Picklable, LookupError):
@@ -70,37 +71,51 @@ class Peer:
         made: type[Subject] = getattr(import_module(self.module, __package__), self.made)
         return made
 
-    def make(self, *, path: Path | None = None, redis_url: str | None = None) -> Subject:
+    def make(
+        self,
+        *,
+        path: Path | None = None,
+        redis_url: str | None = None,
+        postgres_url: str | None = None,
+    ) -> Subject:
         """Make the peer, not yet open.
 
         Args:
             path: for one that keeps a file: the file, not there yet, in a folder that is.
             redis_url: for one in Redis, of which it takes keys with a beginning of their own.
+            postgres_url: for one in PostgreSQL, in which it takes a schema of its own.
 
         Raises:
             PeerNotInstalled: its package is not there; the text names the extra.
-            PeerNeeds: the file or the URL is missing.
+            PeerNeedsPlace: the file or the URL is missing.
         """
         self.check()
         made = self.subject_class()
         if self.place is PeerStorage.MEMORY:
             return made()
-        where = path if self.place is PeerStorage.FILE else redis_url
+        where = {
+            PeerStorage.FILE: path,
+            PeerStorage.REDIS: redis_url,
+            PeerStorage.POSTGRES: postgres_url,
+        }[self.place]
         if where is None:
             raise PeerNeedsPlace(self)
         return made(where)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 class PeerNeedsPlace(Picklable, ValueError):
-    """A peer was to be made without its place: a file, or a Redis."""
+    """A peer was to be made without its place: a file, a Redis or a PostgreSQL."""
 
     def __init__(self, peer: Peer) -> None:
-        hint = f": {peer.name}=redis://HOST" if peer.place is PeerStorage.REDIS else ""
+        scheme = _SCHEMES.get(peer.place)
+        hint = "" if scheme is None else f": {peer.name}={scheme}://HOST"
         super().__init__(f"{peer.name} needs a {peer.place}{hint}")
         self.peer = peer
 
 
 _MEMORY, _FILE, _REDIS = PeerStorage.MEMORY, PeerStorage.FILE, PeerStorage.REDIS
+_POSTGRES = PeerStorage.POSTGRES
+_SCHEMES = {PeerStorage.REDIS: "redis", PeerStorage.POSTGRES: "postgresql"}
 _MCP = ("mcp", "mcp_persist")
 _ADK = ("google.adk", "google.genai")
 _ALL = (
@@ -114,11 +129,32 @@ _ALL = (
     Peer("fastmcp", ".fastmcp", "FastmcpMemory", _MEMORY, ("fastmcp", "mcp")),
     Peer("mcp-persist-sqlite", ".mcp_persist", "McpPersistSqlite", _FILE, (*_MCP, "aiosqlite")),
     Peer("mcp-persist-redis", ".mcp_persist", "McpPersistRedis", _REDIS, (*_MCP, "redis")),
+    Peer(
+        "mcp-persist-postgres",
+        ".mcp_persist",
+        "McpPersistPostgres",
+        _POSTGRES,
+        (*_MCP, "asyncpg"),
+    ),
     Peer("openai-agents-sqlite", ".openai_agents", "OpenaiAgentsSqlite", _FILE, ("agents",)),
     Peer("openai-agents-redis", ".openai_agents", "OpenaiAgentsRedis", _REDIS, ("agents", "redis")),
+    Peer(
+        "openai-agents-postgres",
+        ".openai_agents",
+        "OpenaiAgentsPostgres",
+        _POSTGRES,
+        ("agents", "sqlalchemy", "asyncpg"),
+    ),
     Peer("google-adk", ".google_adk", "AdkMemory", _MEMORY, _ADK),
     Peer("google-adk-sqlite", ".google_adk", "AdkSqlite", _FILE, (*_ADK, "aiosqlite")),
     Peer("google-adk-database", ".google_adk", "AdkDatabase", _FILE, (*_ADK, "sqlalchemy")),
+    Peer(
+        "google-adk-postgres",
+        ".google_adk",
+        "AdkPostgres",
+        _POSTGRES,
+        (*_ADK, "sqlalchemy", "asyncpg"),
+    ),
     Peer("langgraph", ".langgraph", "LanggraphMemory", _MEMORY, ("langgraph.checkpoint.memory",)),
     Peer(
         "langgraph-sqlite",
@@ -126,6 +162,13 @@ _ALL = (
         "LanggraphSqlite",
         _FILE,
         ("langgraph.checkpoint.sqlite", "aiosqlite"),
+    ),
+    Peer(
+        "langgraph-postgres",
+        ".langgraph",
+        "LanggraphPostgres",
+        _POSTGRES,
+        ("langgraph.checkpoint.postgres", "psycopg", "asyncpg"),
     ),
     Peer("langgraph-graph", ".langgraph_graph", "LanggraphGraph", _MEMORY, ("langgraph.graph",)),
     Peer("pykka", ".pykka", "PykkaActor", _MEMORY, ("pykka",)),
