@@ -42,7 +42,8 @@ def restore(
 
 async def _restore(backup: str, url: str, *, force: bool, as_json: bool) -> int:
     path = _path(url, create=True)
-    source = _path(backup) if backup.startswith("sqlite:") else backup
+    # Another URL is refused without being shown: it may have a password.
+    source = _path(backup) if "://" in backup or backup.startswith("sqlite:") else backup
     refuse_other_file(source, FileKind.STORE, hint="BACKUP")
     with progress("restoring", max(1, os.stat(source).st_size // _PAGE)) as advance:
         copied = 0

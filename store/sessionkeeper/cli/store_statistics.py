@@ -81,6 +81,6 @@ def _lines(server: PostgresStatistics) -> Iterator[str]:
     yield f"replicas: {server.replicas}, synchronous: {server.synchronous_standbys or 'none'}"
     yield f"acknowledged means: {server.acknowledged}"
     yield f"there again after a power cut: {server.durability}"
-    yield f"transactions: {server.isolation}"
+    yield f"isolation: {server.isolation}"
     for name, seconds in server.timeouts.items():
         yield f"{name}: {'no limit' if seconds is None else f'{seconds:g} seconds'}"

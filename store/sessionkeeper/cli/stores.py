@@ -121,7 +121,8 @@ def describe_error(error: ValueError) -> str:
     """Describe an invalid configuration without the value, which may be a secret."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        reason = first["msg"].removeprefix("Value error, ")
+        return f"{'.'.join(map(str, first['loc']))}: {reason}"
     return str(error)
 
 

@@ -65,7 +65,10 @@ def split_store_url(url: str, /) -> StoreUrl:
     if colon and scheme.lower() in _SCHEMES:
         if not rest.startswith("//") and rest.strip("/"):
             raise ValueError(f"{scheme}://HOST:PORT is expected, with two slashes{_hint(url)}")
-        return DatabaseUrl(url) if scheme.lower() in postgres_url.SCHEMES else _server(url)
+        if scheme.lower() in postgres_url.SCHEMES:
+            split_postgres_url(url)
+            return DatabaseUrl(url)
+        return _server(url)
     known = (
         "that begins with memory:, sqlite:, postgresql:, redis:, rediss:, valkey:, valkeys: or"
         " unix:"
@@ -77,15 +80,12 @@ def is_plain(url: str, /) -> bool:
     """Whether a URL is certainly valid. False: it is wrong, or only its backend can tell."""
     try:
         parts = split_store_url(url)
-        if isinstance(parts, DatabaseUrl):
-            split_postgres_url(parts.url)
-            return True
         if isinstance(parts, ServerUrl):
             has_options = bool(split_url(parts.url).options)
             return not has_options and re.fullmatch(PREFIX, parts.prefix or "none") is not None
     except ValueError:
         return False
-    return isinstance(parts, MemoryUrl) or "\0" not in parts.path
+    return not isinstance(parts, FileUrl) or "\0" not in parts.path
 
 
 def _hint(url: str) -> str:
