@@ -7,16 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from postgres_folders import ServerFolders
 from postgres_proxy import PostgresProxy, proxied
-from postgres_server import PostgresServer
+from postgres_server import PostgresServer, running
 
 
 @pytest.fixture
 def own_postgres_server(postgres_folders: ServerFolders) -> Iterator[PostgresServer]:
     """A server of the test's own, running: to be stopped, killed, frozen and set up otherwise."""
-    server = PostgresServer(postgres_folders)
-    server.start()
-    yield server
-    server.close()
+    with running(PostgresServer(postgres_folders)) as server:
+        yield server
 
 
 @pytest.fixture

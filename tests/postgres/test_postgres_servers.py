@@ -19,7 +19,7 @@ from postgres_binaries import all_binaries, copy_programs, find_binaries, versio
 from postgres_folders import ServerFolders
 from postgres_processes import children_of, is_gone
 from postgres_schemas import own_schema
-from postgres_server import PostgresServer, until
+from postgres_server import PostgresServer, running, until
 from redis_certificates import Certificates
 
 _STARTS_AND_WAITS = """
@@ -40,12 +40,10 @@ sys.stdin.read()
 @contextmanager
 def _server_of(binaries: Path, shared: ServerFolders) -> Iterator[PostgresServer]:
     folders = ServerFolders(shared.watchdog, binaries)
-    server = PostgresServer(folders)
     try:
-        server.start()
-        yield server
+        with running(PostgresServer(folders)) as server:
+            yield server
     finally:
-        server.close()
         folders.close()
 
 

@@ -33,12 +33,10 @@ def postgres_folders() -> Iterator[ServerFolders]:
 @pytest.fixture(scope="session")
 def postgres_server(postgres_folders: ServerFolders) -> Iterator[PostgresServer]:
     """A server shared with other tests: bring a schema, leave its settings and roles alone."""
-    from postgres_server import PostgresServer
+    from postgres_server import PostgresServer, running
 
-    server = PostgresServer(postgres_folders)
-    server.start()
-    yield server
-    server.close()
+    with running(PostgresServer(postgres_folders)) as server:
+        yield server
 
 
 @pytest.fixture

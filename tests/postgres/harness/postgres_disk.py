@@ -52,7 +52,8 @@ def small_disk(folders: ServerFolders, megabytes: int) -> Iterator[SmallDisk]:
     mount = ["mount", "-t", "tmpfs", "-o", options, "skpg", str(folder)]
     done = subprocess.run(mount, check=False, capture_output=True, text=True)
     if done.returncode != 0:
-        pytest.skip(f"a full disk needs the right to mount one: {done.stderr.strip()}")
+        reason = done.stderr.partition("\n")[0]
+        pytest.skip(f"a full disk needs the right to mount one: {reason}")
     try:
         yield SmallDisk(folder)
     finally:

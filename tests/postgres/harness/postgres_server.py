@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
@@ -17,7 +18,7 @@ from postgres_speaking import as_text, speak
 from redis_certificates import Certificates
 from redis_ports import ReservedPort
 
-__all__ = ["PostgresServer", "find_binaries", "until"]
+__all__ = ["PostgresServer", "find_binaries", "running", "until"]
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -315,6 +316,16 @@ class PostgresServer:
         own = str(self.folder / "server.pem")
         self.settings |= {"ssl": "on", "ssl_cert_file": own, "ssl_key_file": own}
         self.settings["ssl_ca_file"] = str(self.folder / "ca.pem")
+
+
+@contextmanager
+def running(server: PostgresServer) -> Iterator[PostgresServer]:
+    """Start it, and close it afterwards, also if it does not start."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 def _literal(text: str) -> str:
