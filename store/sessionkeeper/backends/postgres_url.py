@@ -15,18 +15,17 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 from .redis_url import PERCENT
 
-__all__ = ["SCHEMES", "PostgresUrl", "split_postgres_url"]
+__all__ = ["SCHEMES", "SSL_MODES", "PostgresUrl", "split_postgres_url"]
 
 SCHEMES = ("postgresql", "postgres")
 """The schemes of accepted URLs."""
 
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full", "no-verify")
+"""The values of `sslmode`. The last one is that of node-postgres; libpq has no word for it."""
+
 _TLS_VERSIONS = ("TLSv1.2", "TLSv1.3")
 _CHOICES = {
-    "sslmode": (
-        *("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
-        # The word of node-postgres; libpq has none.
-        "no-verify",
-    ),
+    "sslmode": SSL_MODES,
     "sslnegotiation": ("postgres", "direct"),
     "ssl_min_protocol_version": _TLS_VERSIONS,
     "ssl_max_protocol_version": _TLS_VERSIONS,

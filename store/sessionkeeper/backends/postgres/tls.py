@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ..postgres_url import SSL_MODES
 from .errors import WrongServer
 
 __all__ = ["ssl_mode", "tls_argument"]
@@ -36,12 +37,18 @@ _SYSTEM = "system"
 
 
 def ssl_mode(options: Mapping[str, str]) -> str:
-    """Return the mode of the options; `prefer` if neither they nor the environment ask for TLS."""
+    """Return the mode of the options; `prefer` if neither they nor the environment ask for TLS.
+
+    Raises `WrongServer` for a mode in the environment that does not exist.
+    """
     if "sslmode" in options:
         return options["sslmode"]
     if any(name.startswith("ssl") for name in options):
         return "verify-full"
-    return os.environ.get("PGSSLMODE") or "prefer"
+    given = os.environ.get("PGSSLMODE") or "prefer"
+    if given not in SSL_MODES:
+        raise WrongServer(f"PGSSLMODE is none of {', '.join(SSL_MODES)}")
+    return given
 
 
 def tls_argument(options: Mapping[str, str]) -> str | ssl.SSLContext:
@@ -94,8 +101,8 @@ def _load(what: str, load: Callable[[], object]) -> None:
     try:
         load()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no certificate can be read from it"
-        raise WrongServer(f"{what}: {reason}") from None
+        reason = None if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)
+        raise WrongServer(f"{what}: {reason or 'nothing that fits is in it'}") from None
 
 
 def _file(options: Mapping[str, str], name: str) -> str | None:
