@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 from soleowner import ActorPair, Batch, Command, ThreadRunner, Transactions
@@ -14,10 +15,10 @@ from ..backends.postgres.reader import PostgresReader
 from ..backends.postgres.resolve import Resolve
 from ..backends.postgres.server_clock import ServerClock
 from ..backends.postgres.tables import PostgresTables
+from ..backends.postgres.wakeups import PostgresWakeups
 from ..backends.postgres.writer import PostgresWriter
 from ..interface.arguments import checked_seconds
 from ..interface.listeners import Listeners
-from ..interface.wakeups import StoreWakeups
 from ..values.clock import Clock
 from ..values.errors import SessionError
 from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
@@ -65,12 +66,13 @@ class PostgresSessionStore(OwnerBackedStore):
         must_exist: bool = False,
     ) -> None:
         """Configure it. Raises `TypeError`, `ValueError`, `BackendNotImplemented`."""
-        address = PostgresAddress.of(url)
+        self._address = address = PostgresAddress.of(url)
         limits = StoreLimits() if limits is None else limits
         if not isinstance(limits, StoreLimits) or not isinstance(clock, Clock | None):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
-        patience = checked_seconds("patience", patience) or 0.0
-        wakeups, listeners = StoreWakeups(), Listeners()
+        self._patience = patience = checked_seconds("patience", patience) or 0.0
+        self._remote_wakeups = wakeups = PostgresWakeups()
+        listeners = Listeners()
         server_clock = None
         if clock is None:
             server_clock = ServerClock()
@@ -115,6 +117,11 @@ class PostgresSessionStore(OwnerBackedStore):
         self.guarantees = replace(  # type: ignore[misc]  # as above
             type(self).guarantees, durability=self._writer.opened.info.durability
         )
+        self._remote_wakeups.connect(
+            partial(self._address.connect, timeout=self._patience, lock_timeout=self._patience),
+            self._writer.opened.schema_oid,
+            lambda: self._writer.writer_id,
+        )
         return self
 
     async def resolve(self, operation_id: str, /) -> bool:
@@ -140,7 +147,7 @@ class PostgresSessionStore(OwnerBackedStore):
 
 class _PostgresRunner(ThreadRunner[PostgresTables]):
     def __init__(
-        self, storage: Transactions[PostgresTables], wakeups: StoreWakeups, name: str
+        self, storage: Transactions[PostgresTables], wakeups: PostgresWakeups, name: str
     ) -> None:
         super().__init__(storage, expected=(SessionError,), name=name)
         self._wakeups = wakeups
@@ -148,12 +155,12 @@ class _PostgresRunner(ThreadRunner[PostgresTables]):
     async def aclose(self) -> None:
         await super().aclose()
         # However the owner ended, its watchers must learn of it.
-        self._wakeups.notify_all()
+        await self._wakeups.aclose()
 
 
 class _ReadingRunner(_PostgresRunner):
     def __init__(
-        self, reader: PostgresReader, wakeups: StoreWakeups, writing: _PostgresRunner
+        self, reader: PostgresReader, wakeups: PostgresWakeups, writing: _PostgresRunner
     ) -> None:
         super().__init__(reader, wakeups, "sessionkeeper postgres reading")
         self._writing = writing

@@ -11,6 +11,7 @@ from ...operations.counters import CounterValues
 from .connection import PostgresConnection
 from .counters import encode_values
 from .frames import INSERT_FRAMES
+from .notices import encode_notices
 from .rows import WRITE_LOGS
 from .tables import PostgresTables
 
@@ -95,7 +96,7 @@ def write_batch(
         row.counted.bytes,
         encode_values(row.counted),
         channel,
-        [],
+        encode_notices(row.id, batch, tables.announced),
         *tables.frames.take_pending(),
         *tables.rows_of_batch.log_arrays(),
     )

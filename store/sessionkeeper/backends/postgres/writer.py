@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from soleowner import Command, Post, Transactions
 
 from ...interface.listeners import Listeners
-from ...interface.wakeups import StoreWakeups
 from ...operations.counters import CounterValues
 from ...values.errors import OutcomeUnknown, StoreClosed, StoreUnavailable
 from .address import PostgresAddress
@@ -23,11 +22,13 @@ from .connection import GivenUp, PostgresConnection
 from .counters import sum_values
 from .errors import is_lost, is_storage_error, must_repeat, refusal
 from .looking_up import session_ids
+from .notices import channel_name
 from .opening import OpenedSchema, open_schema
 from .outcome import BatchId, new_writer_id, was_committed
 from .schema import STORE_LOCK, lock_key
 from .server_clock import ServerClock
 from .tables import PostgresTables
+from .wakeups import PostgresWakeups
 from .write_statement import WriterRow, write_batch
 from .writer_rows import fold_rows
 
@@ -65,7 +66,7 @@ class PostgresWriter(Transactions[PostgresTables]):
         patience: float,
         must_exist: bool,
         server_clock: ServerClock | None,
-        wakeups: StoreWakeups,
+        wakeups: PostgresWakeups,
         listeners: Listeners,
     ) -> None:
         self._connection = connection
@@ -245,7 +246,7 @@ class PostgresWriter(Transactions[PostgresTables]):
         begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock"
         self._begin_alone = f"{begin}{lock}"
         self._begin_shared = f"{begin}_shared{lock}"
-        self._channel = f"sessionkeeper_{opened.schema_oid}"
+        self._channel = channel_name(opened.schema_oid)
         if self._clock is not None:
             self._clock.measure(self._ask_time)
 
