@@ -20,7 +20,7 @@ from ..backends.postgres.writer import PostgresWriter
 from ..interface.arguments import checked_seconds
 from ..interface.listeners import Listeners
 from ..values.clock import Clock
-from ..values.errors import SessionError
+from ..values.errors import OutcomeUnknown, SessionError
 from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
 from ..values.limits import StoreLimits
 from ..values.statistics import PostgresStatistics
@@ -133,7 +133,10 @@ class PostgresSessionStore(OwnerBackedStore):
         """
         if not isinstance(operation_id, str):
             raise TypeError("an operation's id is a str")
-        return await self._run(Resolve(BatchId.of(operation_id)))
+        try:
+            return await self._run(Resolve(BatchId.of(operation_id)))
+        except OutcomeUnknown:  # of the batch that looked it up
+            raise OutcomeUnknown(operation_id) from None
 
     def _server(self) -> PostgresStatistics:
         return self._writer.opened.info.statistics()

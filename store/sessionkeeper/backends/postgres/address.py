@@ -11,7 +11,8 @@ from typing import Any
 from ...values.errors import BackendNotImplemented
 from ..postgres_url import PostgresUrl, split_postgres_url
 from .driver import StoreConnection, asyncpg
-from .errors import PoolerFound, WrongServer, note_place
+from .errors import PoolerFound, WrongServer, is_lost, note_place
+from .lineage import Lineage
 from .tls import ssl_mode, tls_argument
 
 __all__ = ["PostgresAddress"]
@@ -45,11 +46,13 @@ class PostgresAddress:
     Its `name`, its `repr` and its errors show hosts and ports, or the path of a socket.
     """
 
-    __slots__ = ("_url", "schema")
+    __slots__ = ("_first", "_lineage", "_url", "schema")
 
     def __init__(self, url: PostgresUrl) -> None:
         self._url = url
         self.schema = url.schema
+        self._first = 0  # the host that is tried first: the one that worked last
+        self._lineage = Lineage()
 
     @classmethod
     def of(cls, url: str, /) -> PostgresAddress:
@@ -90,12 +93,13 @@ class PostgresAddress:
         )
 
     async def connect(self, *, timeout: float, lock_timeout: float) -> StoreConnection:
-        """Connect to the database within `timeout` seconds; `connect_timeout` of the URL rules.
+        """Connect to the database within `timeout` seconds, or `connect_timeout` a host of the URL.
 
         `lock_timeout` is how many seconds a statement waits for a lock. Of several hosts, the first
-        is taken that accepts writes. Raises what asyncpg and the system raise, and `WrongServer`
-        for a standby, a pooler, and options that cannot be used; `errors.unavailable` describes
-        all of them.
+        is taken that accepts writes, beginning with the one that did last; each has the same part
+        of `timeout`, so that a silent one does not hide the others. Raises what asyncpg and the
+        system raise, and `WrongServer` for a standby, a server that another one has replaced, a
+        pooler, and options that cannot be used; `errors.unavailable` describes all of them.
         """
         try:
             connection = await self._connected(timeout, lock_timeout)
@@ -106,12 +110,32 @@ class PostgresAddress:
         return connection
 
     async def _connected(self, timeout: float, lock_timeout: float) -> StoreConnection:
+        count = max(len(self._url.hosts), 1)
+        first, found = self._first, None
+        for turn in range(count):
+            host = (first + turn) % count
+            try:
+                connection = await self._connected_to(host, timeout / count, lock_timeout)
+            except Exception as error:
+                if not is_lost(error):
+                    raise
+                # What a server said tells more than that another one said nothing.
+                found = found if isinstance(found, WrongServer) else error
+            else:
+                self._first = host
+                return connection
+        raise found or RuntimeError("there is at least one turn")
+
+    async def _connected_to(
+        self, host: int, timeout: float, lock_timeout: float
+    ) -> StoreConnection:
         url = self._url
+        ports = _ports(url)
         direct = url.options.get("sslnegotiation")
         try:
             options: dict[str, Any] = {
-                "host": list(url.hosts) or None,
-                "port": _ports(url),
+                "host": list(url.hosts[host : host + 1]) or None,
+                "port": ports if ports is None or not url.hosts else ports[host : host + 1],
                 "user": url.user,
                 "password": url.password,
                 "database": url.database,
@@ -137,6 +161,7 @@ class PostgresAddress:
         try:
             if await _is_standby(connection):
                 raise WrongServer("the server is a standby: name the primary", lasting=False)
+            await self._lineage.check(connection)
         except BaseException:
             connection.terminate()
             raise

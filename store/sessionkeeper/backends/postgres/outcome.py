@@ -14,17 +14,22 @@ import time
 from typing import NamedTuple
 
 from .connection import PostgresConnection
-from .driver import asyncpg
 
-__all__ = ["BatchId", "new_writer_id", "was_committed"]
+__all__ = ["BatchId", "confirm", "new_writer_id", "was_committed"]
 
 _READ = "SELECT batch FROM writers WHERE id = $1"
-_STATUS = "SELECT pg_xact_status($1::text::xid8)"
+# Of one that this server has not given yet there is no status, and to ask for it is an error, which
+# would end the transaction. So a new one is taken to compare with.
+_STATUS = (
+    "SELECT CASE WHEN $1::text::xid8 < pg_current_xact_id() THEN pg_xact_status($1::text::xid8) END"
+)
+_TOUCH = "UPDATE writers SET used_at = now() WHERE id = $1 AND batch >= $2 RETURNING 1"
 # It is ours, and it waits for a command: nothing that it did is wanted any more. One that runs its
 # COMMIT is waited for. Without the right to end it, the server's time-out does.
 _END_IDLE = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE backend_xid::text = ($1::text::xid8)::xid::text AND usename = current_user"
+    " AND application_name = current_setting('application_name')"
     " AND state LIKE 'idle in transaction%'"
 )
 _PAUSE = 0.02
@@ -84,8 +89,16 @@ def was_committed(
         time.sleep(_PAUSE)
 
 
+def confirm(connection: PostgresConnection, batch: BatchId) -> bool:
+    """Make sure that a batch is as safe as one whose commit was answered; whether it is.
+
+    After a restart, or when a wait for a synchronous standby was ended, a server shows what only it
+    has. A commit behind it waits for the standby, which then has both. Raises what asyncpg raises.
+    """
+    connection.warnings.clear()
+    return bool(connection.fetch(_TOUCH, batch.writer, batch.batch)) and not connection.warnings
+
+
 def _read_status(connection: PostgresConnection, xid: int) -> str | None:
-    try:
-        return str(connection.fetch(_STATUS, str(xid))[0][0])
-    except asyncpg.InvalidParameterValueError:  # in the future: this server never had it
-        return None
+    found: str | None = connection.fetch(_STATUS, str(xid))[0][0]
+    return found

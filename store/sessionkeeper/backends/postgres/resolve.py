@@ -31,4 +31,7 @@ class Resolve(StoreCommand[bool], frozen=True, gc=False):
         found = was_committed(tables.connection, self.batch, until=until, is_recent=False)
         if found is None:
             raise OutcomeUnknown(str(self.batch))
+        if found:
+            # Something is written, so that the answer waits for what every write waits for.
+            tables.changed = True
         return found

@@ -24,7 +24,7 @@ from .errors import is_lost, is_storage_error, must_repeat, refusal
 from .looking_up import session_ids
 from .notices import channel_name
 from .opening import OpenedSchema, open_schema
-from .outcome import BatchId, new_writer_id, was_committed
+from .outcome import BatchId, confirm, new_writer_id, was_committed
 from .schema import STORE_LOCK, lock_key
 from .server_clock import ServerClock
 from .tables import PostgresTables
@@ -233,6 +233,13 @@ class PostgresWriter(Transactions[PostgresTables]):
 
     def _connect(self) -> None:
         self._connection.connect()
+        try:
+            self._check()
+        except BaseException:
+            self._connection.drop()  # a server that was not accepted is not used
+            raise
+
+    def _check(self) -> None:
         self._tables.forget()  # it may be another server
         self._opened = opened = self._connection.run(
             open_schema(
@@ -243,7 +250,8 @@ class PostgresWriter(Transactions[PostgresTables]):
         )
         self.generation += 1
         lock = f"({STORE_LOCK}, {lock_key(opened.schema_oid)})"
-        begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock"
+        # Not READ WRITE: an administrator may have made the server read-only.
+        begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock"
         self._begin_alone = f"{begin}{lock}"
         self._begin_shared = f"{begin}_shared{lock}"
         self._channel = channel_name(opened.schema_oid)
@@ -300,8 +308,11 @@ class PostgresWriter(Transactions[PostgresTables]):
             try:
                 self._connection.connect()
                 committed = was_committed(self._connection, batch, until=until, is_recent=True)
+                if committed and not confirm(self._connection, batch):
+                    committed = None
                 break
             except Exception as error:
+                committed = None
                 if not is_storage_error(error) or time.monotonic() >= until:
                     break
                 self._connection.drop()

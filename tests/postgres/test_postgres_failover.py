@@ -1,0 +1,169 @@
+"""A replica takes over: stores go on there, and lose nothing that it has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+from postgres_appending import add
+from postgres_clients import Clients, recording, verdict
+from postgres_proxy import PostgresProxy, proxied
+from postgres_replica import StreamingReplica, url_of_all
+from postgres_server import PostgresServer
+from redis_operations import add_up, note, session
+from sessionkeeper import LogReplaced, StoreUnavailable
+from sessionkeeper.stores.postgres import PostgresSessionStore
+from sessionlab import Verdict
+
+STORES = 3
+
+
+@pytest.fixture
+def primary(own_postgres_server: PostgresServer) -> PostgresServer:
+    """A server of the test's own."""
+    return own_postgres_server
+
+
+@pytest.fixture
+def replica(request: pytest.FixtureRequest, primary: PostgresServer) -> Iterator[StreamingReplica]:
+    """It streams; synchronous where the test says so."""
+    replica = StreamingReplica(primary, synchronous=getattr(request, "param", "") == "synchronous")
+    replica.start()
+    yield replica
+    replica.close()
+
+
+@pytest.fixture
+async def name(primary: PostgresServer) -> AsyncIterator[PostgresProxy]:
+    """It leads to the primary, until it is moved."""
+    async with proxied(primary.port) as proxy:
+        yield proxy
+
+
+synchronous = pytest.mark.parametrize("replica", ["synchronous"], indirect=True)
+
+
+async def _when_half_is_done(clients: Clients, trouble: Callable[[], Awaitable[object]]) -> None:
+    await clients.come_to(0.5)
+    await trouble()
+
+
+@synchronous
+@pytest.mark.parametrize("way", ["several hosts", "a name that moves"])
+async def test_stores_go_on_with_a_synchronous_replica_and_nothing_is_lost(
+    way: str, primary: PostgresServer, replica: StreamingReplica, name: PostgresProxy
+) -> None:
+    """Nor done twice: one order explains all that was answered before and after."""
+    url = url_of_all(primary, replica)
+    if way == "a name that moves":
+        url = primary.url_of("postgres", port=name.port)
+    stores = [recording(PostgresSessionStore(url, patience=20.0)) for _ in range(STORES)]
+
+    async def fail_over() -> None:
+        await asyncio.to_thread(primary.kill9)
+        await asyncio.to_thread(replica.promote)
+        name.server_port = replica.port
+
+    clients = Clients(*stores)
+    for store in stores:
+        await store.open()
+    await asyncio.gather(clients.run(), _when_half_is_done(clients, fail_over))
+    for store in stores:
+        await store.get_or_create_session(session("last"))
+        await store.aclose()
+    async with PostgresSessionStore(replica.url) as after:
+        await add_up(after)
+    assert verdict(*stores) is Verdict.OK
+
+
+async def test_the_check_notices_a_replica_that_lacks_what_was_acknowledged(
+    primary: PostgresServer, replica: StreamingReplica
+) -> None:
+    """It receives nothing any more while clients are answered, and takes over."""
+    url = url_of_all(primary, replica)
+    stores = [recording(PostgresSessionStore(url, patience=20.0)) for _ in range(STORES)]
+    for store in stores:
+        await store.open()
+    await stores[0].get_or_create_session(session("s0"))
+    await asyncio.to_thread(replica.catch_up)
+    await asyncio.to_thread(replica.detach)
+    for _ in range(5):
+        await stores[0].add_frame(note(1, "s0"))
+
+    async def fail_over() -> None:
+        await asyncio.to_thread(primary.kill9)
+        await asyncio.to_thread(replica.promote)
+
+    clients = Clients(*stores)
+    await asyncio.gather(clients.run(), _when_half_is_done(clients, fail_over))
+    for store in stores:
+        await store.aclose()
+    async with PostgresSessionStore(replica.url) as after:
+        await add_up(after)  # nothing is half done, all the same
+    assert verdict(*stores) is Verdict.ILLEGAL
+
+
+async def test_a_silent_primary_does_not_hide_the_host_behind_it(
+    primary: PostgresServer, replica: StreamingReplica
+) -> None:
+    """It accepts connections and says nothing, as a machine that is gone says nothing."""
+    async with PostgresSessionStore(url_of_all(primary, replica), patience=3.0) as store:
+        await store.create_session(session("a"))
+        await asyncio.to_thread(replica.catch_up)
+        await asyncio.to_thread(primary.freeze)
+        await asyncio.to_thread(replica.promote)
+        assert await add(store, 1) == 1
+        assert await store.count_frames("a") == 1
+        async with PostgresSessionStore(url_of_all(primary, replica)) as other:
+            assert await other.count_frames("a") == 1
+    await asyncio.to_thread(primary.kill9)
+
+
+async def test_a_primary_that_was_replaced_is_not_used_again(
+    primary: PostgresServer, replica: StreamingReplica, name: PostgresProxy
+) -> None:
+    """It comes back without knowing, and the name leads to it again: nothing is read or written."""
+    url = primary.url_of("postgres", port=name.port)
+    async with PostgresSessionStore(url, patience=1.0) as store:
+        await store.create_session(session("a"))
+        await asyncio.to_thread(replica.catch_up)
+        await asyncio.to_thread(replica.promote)
+        name.server_port = replica.port
+        await name.cut()
+        assert await add(store, 1) == 1
+        name.server_port = primary.port
+        await name.cut()
+        for call in (store.add_frame(note(2)), store.get_session("a")):
+            with pytest.raises(StoreUnavailable, match="was replaced by another one"):
+                await call
+        name.server_port = replica.port
+        assert await add(store, 2) == 2
+        assert await store.count_frames("a") == 2
+    assert primary.psql("SELECT count(*) FROM sessionkeeper.frames") == "0"
+
+
+async def test_an_asynchronous_replica_may_lack_the_last_writes_and_watchers_learn_it(
+    primary: PostgresServer, replica: StreamingReplica
+) -> None:
+    """The store goes on with what there is; numbers are given again, to other frames."""
+    url = url_of_all(primary, replica)
+    async with PostgresSessionStore(url, patience=20.0) as store:
+        await store.create_session(session("a"))
+        assert await store.add_frame(note(1)) == 1
+        await asyncio.to_thread(replica.catch_up)
+        await asyncio.to_thread(replica.detach)
+        assert await store.add_frame(note("lost")) == 2
+        async with store.watch_frames("a") as watcher:
+            assert [(await anext(watcher)).seq for _ in range(2)] == [1, 2]
+            await asyncio.to_thread(primary.kill9)
+            await asyncio.to_thread(replica.promote)
+            assert await add(store, "kept") == 2
+            with pytest.raises(LogReplaced):
+                await anext(watcher)
+        frames = await store.read_frames("a")
+        assert [frame.envelope.message for frame in frames] == [
+            note(1).message,
+            note("kept").message,
+        ]
+        await add_up(store)
