@@ -190,9 +190,8 @@ class PostgresWriter(Transactions[PostgresTables]):
         if isinstance(error, GivenUp):
             return StoreClosed
         if isinstance(error, _Repeat):
-            return lambda: StoreUnavailable(
-                "other processes changed the same sessions for too long"
-            )
+            reason = str(error) or "other processes changed the same sessions for too long"
+            return lambda: StoreUnavailable(reason)
         found = refusal(error)
         return None if found is None else partial(StoreUnavailable, found.reason)
 
@@ -323,7 +322,7 @@ class PostgresWriter(Transactions[PostgresTables]):
         if committed is None:
             self._begin_writer()  # the row stays as it is, for `resolve`
             raise _CommitLost(batch)
-        raise _Repeat
+        raise _Repeat("the connection was lost before the commit: it has no effect")
 
     def _ended(self, xmin: int | None) -> None:
         self._tables.committed(xmin)
