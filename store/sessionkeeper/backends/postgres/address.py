@@ -33,6 +33,8 @@ _SETTINGS = {
     "enable_seqscan": "off",
     "idle_in_transaction_session_timeout": str(round(_IDLE_IN_TRANSACTION * 1000)),
     "jit": "off",
+    # A page of a large table would start processes first.
+    "max_parallel_workers_per_gather": "0",
     "plan_cache_mode": "force_generic_plan",
     "tcp_keepalives_count": str(_KEEPALIVE["count"]),
     "tcp_keepalives_idle": str(_KEEPALIVE["idle"]),

@@ -53,8 +53,11 @@ _ADD_TOMBSTONE = (
 # Several processes collect at the same time, each another session's frames.
 _COLLECT = (
     "WITH chosen AS (SELECT session, up_to FROM tombstones LIMIT 1 FOR UPDATE SKIP LOCKED),"
-    " old AS (SELECT frames.session, seq FROM chosen, frames"
-    " WHERE frames.session = chosen.session AND seq <= up_to ORDER BY seq LIMIT $1),"
+    # Joined without LATERAL, all old frames of the session would be sorted each time.
+    " old AS (SELECT part.session, seq FROM chosen CROSS JOIN LATERAL"
+    " (SELECT frames.session, frames.seq FROM frames"
+    " WHERE frames.session = chosen.session AND frames.seq <= chosen.up_to"
+    " ORDER BY frames.session, frames.seq LIMIT $1) AS part),"
     " gone AS (DELETE FROM frames USING old"
     " WHERE frames.session = old.session AND frames.seq = old.seq RETURNING 1)"
     " SELECT session, (SELECT count(*) FROM gone) FROM chosen"
