@@ -119,8 +119,8 @@ def test_random_changes_of_a_notice_are_read_or_refused() -> None:
     assert read > 10
 
 
-def _compare(missed: MissedNotices, *rows: tuple[int, int, int], announced: bool = True) -> bool:
-    return missed.compare(rows, 99, announced=announced)
+def _compare(missed: MissedNotices, *rows: tuple[int, int, int], notices: bool = True) -> bool:
+    return missed.compare(rows, 99, notices=notices)
 
 
 def test_a_notice_is_missed_if_its_number_is_read_twice() -> None:
@@ -155,22 +155,22 @@ def test_a_notice_of_a_new_writer_is_missed_as_well() -> None:
 def test_own_batches_are_never_missed_until_the_store_writes_under_another_id() -> None:
     """It gave up waiting for one, which may still be committed."""
     missed = MissedNotices()
-    missed.compare([(99, 1, 1)], 99, announced=True)
-    assert not missed.compare([(99, 2, 2)], 99, announced=True)
-    assert not missed.compare([(99, 3, 3)], 99, announced=True)
-    assert missed.compare([(99, 3, 3)], 100, announced=True)
-    assert not missed.compare([(99, 3, 3), (100, 1, 1)], 100, announced=True)
-    assert missed.compare([(99, 4, 3), (100, 9, 1)], 100, announced=True)
-    assert not missed.compare([(99, 4, 3), (100, 10, 1)], 100, announced=True)
+    missed.compare([(99, 1, 1)], 99, notices=True)
+    assert not missed.compare([(99, 2, 2)], 99, notices=True)
+    assert not missed.compare([(99, 3, 3)], 99, notices=True)
+    assert missed.compare([(99, 3, 3)], 100, notices=True)
+    assert not missed.compare([(99, 3, 3), (100, 1, 1)], 100, notices=True)
+    assert missed.compare([(99, 4, 3), (100, 9, 1)], 100, notices=True)
+    assert not missed.compare([(99, 4, 3), (100, 10, 1)], 100, notices=True)
 
 
 def test_without_notices_every_batch_of_others_counts() -> None:
     """At once, also that of a new writer."""
     missed = MissedNotices()
-    assert _compare(missed, (1, 5, 0), announced=False)
-    assert not _compare(missed, (1, 5, 0), (99, 1, 0), announced=False)
-    assert _compare(missed, (1, 6, 0), (99, 2, 0), announced=False)
-    assert _compare(missed, (1, 6, 0), (2, 1, 0), announced=False)
+    assert _compare(missed, (1, 5, 0), notices=False)
+    assert not _compare(missed, (1, 5, 0), (99, 1, 0), notices=False)
+    assert _compare(missed, (1, 6, 0), (99, 2, 0), notices=False)
+    assert _compare(missed, (1, 6, 0), (2, 1, 0), notices=False)
 
 
 def test_forged_numbers_hide_a_missed_notice_until_the_next_true_one_at_most() -> None:

@@ -18,7 +18,10 @@ import pytest
 import uvloop
 from postgres_raw_log import RawLog, RawWriter
 from postgres_server import PostgresServer
+from sessionkeeper.backends.postgres.driver import StoreConnection
+from sessionkeeper.backends.postgres.notice_connection import NoticeConnection
 from sessionkeeper.backends.postgres.notice_listener import NoticeListener
+from sessionkeeper.backends.postgres.schema import STORE_LOCK
 from sessionkeeper.backends.postgres.wakeups import PostgresWakeups
 
 
@@ -37,28 +40,28 @@ def own_log(own_postgres_server: PostgresServer) -> RawLog:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that takes seconds takes tenths."""
-    monkeypatch.setattr(NoticeListener, "POLL", 0.1)
-    monkeypatch.setattr(NoticeListener, "POLL_ALONE", 0.05)
+    monkeypatch.setattr(NoticeConnection, "LOOK", 0.1)
+    monkeypatch.setattr(NoticeConnection, "LOOK_ALONE", 0.05)
     monkeypatch.setattr(NoticeListener, "LINGER", 0.1)
-    monkeypatch.setattr(NoticeListener, "RETRY", 0.3)
+    monkeypatch.setattr(NoticeConnection, "RETRY", 0.3)
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing happens by a look at the rows: what wakes is a notice."""
-    monkeypatch.setattr(NoticeListener, "POLL", 3_600.0)
+    monkeypatch.setattr(NoticeConnection, "LOOK", 3_600.0)
 
 
 @asynccontextmanager
 async def watching(
     log: RawLog,
-    connect: Callable[[], Awaitable[asyncpg.Connection[asyncpg.Record]]] | None = None,
+    connect: Callable[[], Awaitable[StoreConnection]] | None = None,
 ) -> AsyncIterator[PostgresWakeups]:
     """The wake-ups of a store; afterwards nothing is left of them."""
     tasks, sockets = asyncio.all_tasks(), _sockets()
     wakeups = PostgresWakeups()
     own = random.getrandbits(63)
-    wakeups.connect(connect or log.connect, log.oid, lambda: own)
+    wakeups.connect(connect or log.connect, lambda: own)
     try:
         yield wakeups
     finally:
@@ -163,7 +166,7 @@ async def test_a_batch_under_way_when_watching_begins_is_not_missed(log: RawLog)
     connection = await log.connect_as("writer")
     batch = connection.transaction()
     await batch.start()
-    await connection.execute("SELECT pg_advisory_xact_lock_shared(1936420976, $1)", log.oid)
+    await connection.execute("SELECT pg_advisory_xact_lock_shared($1, $2)", STORE_LOCK, log.oid)
     await connection.execute("INSERT INTO numbers VALUES ('a', 1)")
     assert await connection.fetchval("SELECT count(*) FROM watchers") == 0
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
@@ -178,13 +181,13 @@ async def test_a_batch_under_way_when_watching_begins_is_not_missed(log: RawLog)
 async def test_a_batch_that_never_ends_makes_the_watchers_poll(log: RawLog) -> None:
     """And once it has ended, notices are sent."""
 
-    async def connect() -> asyncpg.Connection[asyncpg.Record]:
+    async def connect() -> StoreConnection:
         connection = await log.connect()
         await connection.execute("SET lock_timeout = '50ms'")
         return connection
 
     held = await log.connect_as("stuck")
-    await held.execute(f"SELECT pg_advisory_lock_shared(1936420976, {log.oid})")
+    await held.execute("SELECT pg_advisory_lock_shared($1, $2)", STORE_LOCK, log.oid)
     writer = RawWriter(log)
     async with watching(log, connect) as wakeups:
         following = asyncio.ensure_future(log.follow(wakeups, "a", 1))
@@ -209,8 +212,10 @@ async def test_a_role_that_may_only_read_polls(own_log: RawLog) -> None:
     settings = {"search_path": schema, "application_name": schema}
     writer = RawWriter(own_log)
 
-    async def connect() -> asyncpg.Connection[asyncpg.Record]:
-        return await asyncpg.connect(url, timeout=60, server_settings=settings)
+    async def connect() -> StoreConnection:
+        return await asyncpg.connect(
+            connection_class=StoreConnection, dsn=url, timeout=60, server_settings=settings
+        )
 
     async with watching(own_log, connect) as wakeups:
         following = asyncio.ensure_future(own_log.follow(wakeups, "a", 30))
@@ -260,7 +265,7 @@ async def test_a_silent_server_costs_the_connection_and_no_number(
     own_log: RawLog, monkeypatch: pytest.MonkeyPatch, hasty: None
 ) -> None:
     """A connection whose questions are not answered is given up."""
-    monkeypatch.setattr(NoticeListener, "PATIENCE", 0.2)
+    monkeypatch.setattr(NoticeConnection, "PATIENCE", 0.2)
     server = own_log.server
     writer = RawWriter(own_log)
     async with watching(own_log) as wakeups:
@@ -421,7 +426,7 @@ async def test_a_row_that_was_lost_is_written_again_and_nothing_is_missed(
 @pytest.mark.usefixtures("hasty")
 async def test_the_row_stays_valid(log: RawLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is made valid again before it ends."""
-    monkeypatch.setattr(NoticeListener, "REFRESH", 0.2)
+    monkeypatch.setattr(NoticeConnection, "REFRESH", 0.2)
     until = f"SELECT until FROM {log.schema}.watchers"
     async with watching(log) as wakeups:
         with wakeups.subscribe("a"):
@@ -436,7 +441,7 @@ async def test_a_store_that_writes_under_another_id_is_registered_under_it(log: 
     """And its watchers look: it gave up waiting for a batch that may have been committed."""
     ids = [5]
     wakeups = PostgresWakeups()
-    wakeups.connect(log.connect, log.oid, lambda: ids[-1])
+    wakeups.connect(log.connect, lambda: ids[-1])
     with wakeups.subscribe("a") as a:
         await eventually(log.watchers, "it watches")
         await asyncio.wait_for(a.wait(), 60)
@@ -490,8 +495,11 @@ async def test_closing_while_a_server_accepts_and_keeps_silent_leaves_nothing(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
 
-        async def connect() -> asyncpg.Connection[asyncpg.Record]:
-            return await asyncpg.connect(f"postgresql://x@127.0.0.1:{port}/x?sslmode=disable")
+        async def connect() -> StoreConnection:
+            return await asyncpg.connect(
+                connection_class=StoreConnection,
+                dsn=f"postgresql://x@127.0.0.1:{port}/x?sslmode=disable",
+            )
 
         async with watching(log, connect) as wakeups:
             with wakeups.subscribe("a"):
@@ -524,10 +532,12 @@ async def test_a_server_that_is_not_there_disturbs_nobody(
 ) -> None:
     """No watcher gets an error; what is wrong for other reasons is one line, without a secret."""
 
-    async def refuse() -> asyncpg.Connection[asyncpg.Record]:
-        return await asyncpg.connect("postgresql://me:secret@127.0.0.1:1/x")
+    async def refuse() -> StoreConnection:
+        return await asyncpg.connect(
+            connection_class=StoreConnection, dsn="postgresql://me:secret@127.0.0.1:1/x"
+        )
 
-    async def fail() -> asyncpg.Connection[asyncpg.Record]:
+    async def fail() -> StoreConnection:
         raise KeyError("secret")
 
     for connect, lines in ((refuse, 0), (fail, 1)):

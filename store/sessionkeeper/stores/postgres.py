@@ -28,6 +28,9 @@ from .owner_backed import OwnerBackedStore, session_error
 
 __all__ = ["PostgresSessionStore"]
 
+_REGISTRATION_SECONDS = 1.0
+"""How long the first watcher waits for the batches of others. New ones wait behind it."""
+
 
 class PostgresSessionStore(OwnerBackedStore):
     """Every operation is one linearizable step among all processes that use the database.
@@ -118,8 +121,11 @@ class PostgresSessionStore(OwnerBackedStore):
             type(self).guarantees, durability=self._writer.opened.info.durability
         )
         self._remote_wakeups.connect(
-            partial(self._address.connect, timeout=self._patience, lock_timeout=self._patience),
-            self._writer.opened.schema_oid,
+            partial(
+                self._address.connect,
+                timeout=max(1.0, self._patience),
+                lock_timeout=_REGISTRATION_SECONDS,
+            ),
             lambda: self._writer.writer_id,
         )
         return self

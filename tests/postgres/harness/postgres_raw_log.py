@@ -10,12 +10,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 from postgres_server import PostgresServer
+from sessionkeeper.backends.postgres.driver import StoreConnection
 from sessionkeeper.backends.postgres.notices import channel_name, encode_notices
+from sessionkeeper.backends.postgres.schema import STORE_LOCK
 from sessionkeeper.interface.wakeups import StoreWakeups
 
 __all__ = ["RawLog", "RawWriter"]
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Connection: TypeAlias = StoreConnection
 
 _TABLES = """
 CREATE SCHEMA {schema};
@@ -57,13 +59,16 @@ class RawLog:
         return await asyncpg.connect(
             self.url,
             timeout=10,
+            connection_class=StoreConnection,
             server_settings={"search_path": self.schema, "application_name": self.schema},
         )
 
     async def connect_as(self, name: str) -> Connection:
         """The same under another name."""
         settings = {"search_path": self.schema, "application_name": name}
-        connection = await asyncpg.connect(self.url, timeout=60, server_settings=settings)
+        connection = await asyncpg.connect(
+            self.url, timeout=60, connection_class=StoreConnection, server_settings=settings
+        )
         self._connections.append(connection)
         return connection
 
@@ -133,7 +138,7 @@ class RawWriter:
     async def _write(self, connection: Connection, number: int, sessions: Sequence[str]) -> None:
         async with connection.transaction():
             await connection.execute(
-                "SELECT pg_advisory_xact_lock_shared(1936420976, $1)", self.log.oid
+                "SELECT pg_advisory_xact_lock_shared($1, $2)", STORE_LOCK, self.log.oid
             )
             await connection.execute(
                 "INSERT INTO numbers SELECT unnest($1::text[]), $2 ON CONFLICT DO NOTHING",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from .notices import Notice
 
 __all__ = ["MissedNotices", "WriterRow"]
 
-WriterRow = tuple[int, int, int]
-"""A row of `writers`: the id, the number of its last batch, and of the last that it announced."""
+WriterRow: TypeAlias = tuple[int, int, int]
+"""A row of `writers`: the id, the number of its last batch, and of the last that changed what
+watchers see. A writer announces it whether or not somebody listens."""
 
 _MAX_WRITERS = 10_000
 
@@ -42,10 +44,10 @@ class MissedNotices:
         if notice.writer_id in self._arrived or len(self._arrived) < _MAX_WRITERS:
             self._arrived[notice.writer_id] = notice.batch
 
-    def compare(self, rows: Sequence[WriterRow], own: int, *, announced: bool) -> bool:
+    def compare(self, rows: Sequence[WriterRow], own: int, *, notices: bool) -> bool:
         """Return whether watchers may have missed a batch of another writer.
 
-        With `announced`, only announced batches count; else all, because none is announced to us.
+        Without `notices` there are none to wait for: each batch counts at once.
         True for the first comparison, and when the store has begun to write under another id.
         """
         read, arrived, current = self._read, self._arrived, dict[int, int]()
@@ -56,7 +58,7 @@ class MissedNotices:
             if writer == own:
                 continue
             before = None if read is None else read.get(writer)
-            if not announced or writer in self._former:
+            if not notices or writer in self._former:
                 current[writer] = batch
                 missed = missed or batch > (before or 0)
                 continue

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from ...interface.wakeups import StoreWakeups, Wakeup
+from .driver import StoreConnection
 from .notice_listener import NoticeListener
-
-if TYPE_CHECKING:
-    import asyncpg
 
 __all__ = ["PostgresWakeups"]
 
@@ -26,16 +23,15 @@ class PostgresWakeups(StoreWakeups):
 
     def connect(
         self,
-        open_connection: Callable[[], Awaitable[asyncpg.Connection[asyncpg.Record]]],
-        schema_oid: int,
+        open_connection: Callable[[], Awaitable[StoreConnection]],
         writer_id: Callable[[], int],
     ) -> None:
-        """Listen to the notices of a schema. Called on the store's loop, before the first watcher.
+        """Listen to the notices of other writers while somebody watches; call it on the loop.
 
         `open_connection` makes a connection for the listener alone, and `writer_id` returns the
-        id under which the store writes now. Nothing is sent until somebody watches.
+        id under which the store writes now. Nothing is said to the server until somebody watches.
         """
-        self._listener = NoticeListener(self, open_connection, schema_oid, writer_id)
+        self._listener = NoticeListener(self, open_connection, writer_id)
 
     async def aclose(self) -> None:
         """Stop listening, and wake all watchers: the store has ended. Idempotent."""
