@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from .connection import PostgresConnection
 
-__all__ = ["BatchId", "confirm", "new_writer_id", "was_committed"]
+__all__ = ["BatchId", "confirm", "end_idle", "new_writer_id", "was_committed"]
 
 _READ = "SELECT batch FROM writers WHERE id = $1"
 # Of one that this server has not given yet there is no status, and to ask for it is an error, which
@@ -83,10 +83,15 @@ def was_committed(
         if status != "in progress":
             is_known = row is not None or is_recent or status == "aborted"
             return False if is_known else None
-        connection.fetch(_END_IDLE, str(batch.xid))
+        end_idle(connection, batch)
         if time.monotonic() >= until:
             return None
         time.sleep(_PAUSE)
+
+
+def end_idle(connection: PostgresConnection, batch: BatchId) -> None:
+    """End the batch's transaction if it waits for a command; it may hold the lock on the store."""
+    connection.fetch(_END_IDLE, str(batch.xid))
 
 
 def confirm(connection: PostgresConnection, batch: BatchId) -> bool:

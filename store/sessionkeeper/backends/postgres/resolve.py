@@ -14,6 +14,9 @@ from .tables import PostgresTables
 
 __all__ = ["Resolve"]
 
+_PATIENCE = 1.0
+"""Seconds that a transaction in progress is waited for; other commands of the batch wait, too."""
+
 
 class Resolve(StoreCommand[bool], frozen=True, gc=False):
     store_wide: ClassVar[bool] = False
@@ -27,7 +30,7 @@ class Resolve(StoreCommand[bool], frozen=True, gc=False):
         if not isinstance(tables, PostgresTables):
             raise NotImplementedError("only a store on a server can lose an answer")
         # Each statement of a transaction that writes sees what was committed before it.
-        until = time.monotonic()
+        until = time.monotonic() + _PATIENCE
         found = was_committed(tables.connection, self.batch, until=until, is_recent=False)
         if found is None:
             raise OutcomeUnknown(str(self.batch))

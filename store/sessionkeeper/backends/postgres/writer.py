@@ -24,7 +24,8 @@ from .errors import is_lost, is_storage_error, must_repeat, refusal
 from .looking_up import session_ids
 from .notices import channel_name
 from .opening import OpenedSchema, open_schema
-from .outcome import BatchId, confirm, new_writer_id, was_committed
+from .outcome import BatchId, confirm, end_idle, new_writer_id, was_committed
+from .resolve import Resolve
 from .schema import STORE_LOCK, lock_key
 from .server_clock import ServerClock
 from .tables import PostgresTables
@@ -128,6 +129,9 @@ class PostgresWriter(Transactions[PostgresTables]):
             weight = sum(getattr(each, "weight", 0) for each in commands)
             is_wide = any(getattr(each, "store_wide", True) for each in commands)
             self._has_store = is_wide or weight > SHARED_BYTES
+        for each in commands:
+            if isinstance(each, Resolve):
+                end_idle(self._connection, each.batch)
         # In one round trip; and what the next statement sees is not older than the lock.
         self._connection.execute(self._begin_alone if self._has_store else self._begin_shared)
         if self._has_store:
