@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 from postgres_server import PostgresServer
 from sessionkeeper import AtomicSessionStore, Clock, PostgresSessionStore, SessionStore, StoreLimits
-from sessionkeeper.backends.postgres.schema import COLUMNS
+from sessionkeeper.backends.postgres.schema import COLUMNS, WRITTEN_COLUMNS
 from sessionlab.conformance import AtomicSessionStoreConformance, Restore
 
 _STORES = count(1)
@@ -42,7 +42,9 @@ class PostgresKit(AtomicSessionStoreConformance):
 
         async def restore() -> None:
             copies = "".join(
-                f"INSERT INTO {self.schema}.{n} SELECT * FROM {copy}.{n};" for n in COLUMNS
+                f"INSERT INTO {self.schema}.{name} ({', '.join(columns)})"
+                f" SELECT {', '.join(columns)} FROM {copy}.{name};"
+                for name, columns in WRITTEN_COLUMNS.items()
             )
             await asyncio.to_thread(self.server.psql, f"TRUNCATE {tables};{copies}")
 

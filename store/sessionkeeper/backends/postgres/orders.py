@@ -1,9 +1,12 @@
-"""The orders of sessions: the first one in each, and all by last activity, newest first."""
+"""The orders of sessions: the first one in each, and all by last activity, newest first.
+
+The index of activity holds tenths of seconds; the sessions of one are sorted when they are read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import inf
+from math import floor, inf
 from typing import TypeAlias
 
 from ...values.clock import micros
@@ -16,7 +19,7 @@ __all__ = ["BY_ACTIVITY", "BY_AGE", "BY_END", "BY_EXPIRY", "FirstSessions", "rea
 BY_ACTIVITY = (
     "SELECT steady_active_at, id, number FROM"
     " (SELECT steady_active_at, session FROM logs WHERE NOT ended"
-    " ORDER BY steady_active_at LIMIT $1) AS first"
+    " ORDER BY active_tenth, steady_active_at LIMIT $1) AS first"
     " JOIN sessions ON number = session ORDER BY steady_active_at"
 )
 BY_END = (
@@ -37,8 +40,9 @@ _MOST = 512
 
 _PAGE = (
     f"SELECT {SESSION_COLUMNS}, {LOG_COLUMNS} FROM"  # noqa: S608 - our columns
-    " (SELECT * FROM logs WHERE ended = $1 AND (steady_active_at, session) < ($2, $3)"
-    " ORDER BY steady_active_at DESC, session DESC LIMIT $4) AS logs"
+    " (SELECT * FROM logs WHERE ended = $1 AND active_tenth <= $5"
+    " AND (steady_active_at, session) < ($2, $3)"
+    " ORDER BY active_tenth DESC, steady_active_at DESC, session DESC LIMIT $4) AS logs"
     " JOIN sessions ON number = session ORDER BY steady_active_at DESC, session DESC"
 )
 _SESSION_COUNT = SESSION_COLUMNS.count(",") + 1
@@ -121,7 +125,8 @@ def read_by_activity(
     # A little later, as the moments of rows are rounded.
     after = (inf if until is None else (until + 1) / 1e6), _GREATEST
     while True:
-        found = connection.fetch(_PAGE, ended, *after, _ROWS_A_QUERY)
+        tenth = floor(10 * max(-1e15, min(1e15, after[0])))
+        found = connection.fetch(_PAGE, ended, *after, _ROWS_A_QUERY, tenth)
         for columns in found:
             active_at = columns[_SESSION_COUNT + 2]
             moment = micros(active_at)
