@@ -39,7 +39,7 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'sessions.db'}"
 
 
-@pytest.fixture(params=["memory", "sqlite", "valkey"])
+@pytest.fixture(params=["memory", "sqlite", "valkey", "postgres"])
 def store_url(request: pytest.FixtureRequest) -> str:
     """Each backend."""
     if request.param == "memory":
@@ -47,7 +47,7 @@ def store_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
-@pytest.fixture(params=["sqlite", "valkey"])
+@pytest.fixture(params=["sqlite", "valkey", "postgres"])
 def shared_url(request: pytest.FixtureRequest) -> str:
     """Each backend that several processes share."""
     return str(request.getfixturevalue(f"{request.param}_url"))

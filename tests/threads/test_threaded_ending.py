@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import pytest
 from sessionkeeper import (
@@ -28,11 +27,10 @@ from tests.threads.test_threaded_store import no_thread_is_left, run
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ThreadedSessionStore]:
+@pytest.fixture
+def store(store_url: str) -> Iterator[ThreadedSessionStore]:
     """An open store with a session; its thread ends with the test."""
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/sessions.db"
-    store = threaded(url).start()
+    store = threaded(store_url).start()
     store.blocking.create_session(new_session())
     yield store
     store.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sessionkeeper
 import soleowner
-from sessionkeeper import SQLiteSessionStore
+from sessionkeeper import StorageFactory
 
 PROGRAM = """
 import asyncio, os, sys, threading
@@ -92,16 +92,16 @@ elif how == "exit-of-a-thread":  # `threading` waits for it, and the store is st
 FRAMES = {"fork": 1, "fork-and-exit": 1, "exit": 1, "exit-in-use": 100, "exit-of-a-thread": 10}
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @pytest.mark.parametrize("how", FRAMES)
-async def test_a_process_ends_and_forks_as_it_likes(tmp_path: Path, how: str, kind: str) -> None:
-    """Nothing hangs, nothing is printed, a child is refused; a file holds what was stored."""
+async def test_a_process_ends_and_forks_as_it_likes(
+    store_url: str, tmp_path: Path, how: str
+) -> None:
+    """Nothing hangs, nothing is printed, a child is refused; what was stored is there."""
     places = {str(Path(module.__file__ or "").parents[1]) for module in (sessionkeeper, soleowner)}
-    file = tmp_path / "sessions.db"
     done = subprocess.run(
         [
             *(sys.executable, "-W", "error", "-W", "ignore:.*multi-threaded:DeprecationWarning"),
-            *("-c", PROGRAM, how, "memory://" if kind == "memory" else f"sqlite:///{file}"),
+            *("-c", PROGRAM, how, store_url),
         ],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
         capture_output=True,
@@ -111,7 +111,7 @@ async def test_a_process_ends_and_forks_as_it_likes(tmp_path: Path, how: str, ki
     )
     noise = [line for line in done.stderr.splitlines() if "WAL-reset" not in line]
     assert (done.returncode, noise) == (0, [])
-    if kind == "sqlite":
-        assert not [*tmp_path.glob("*-wal")]  # closed, not only left
-        async with SQLiteSessionStore(file) as store:
+    assert not [*tmp_path.glob("*-wal")]  # closed, not only left
+    if store_url != "memory://":
+        async with await StorageFactory.create(store_url) as store:
             assert await store.count_frames("a") >= FRAMES[how]

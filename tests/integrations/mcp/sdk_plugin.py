@@ -31,6 +31,7 @@ from mcp_types import JSONRPCMessage  # noqa: E402
 from sessionkeeper import (  # noqa: E402
     ActorSessionStore,
     AtomicSessionStore,
+    PostgresSessionStore,
     RedisSessionStore,
     SQLiteSessionStore,
 )
@@ -103,8 +104,11 @@ def _make_store(folder: str) -> AtomicSessionStore:
         return ActorSessionStore()
     if _URL.startswith("sqlite:"):  # a file for each; the rules are the same without a disk's sync
         return SQLiteSessionStore(Path(folder) / "sessions.db", durability="os")
+    own = f"{os.getpid()}_{next(_numbers)}"
+    if _URL.startswith("postgresql:"):  # its schema is last
+        return PostgresSessionStore(f"{_URL}_{own}")
     url, _, prefix = _URL.partition("?prefix=")
-    return RedisSessionStore(url, prefix=f"{prefix}-{os.getpid()}-{next(_numbers)}")
+    return RedisSessionStore(url, prefix=f"{prefix}-{own}")
 
 
 def _make_manager(

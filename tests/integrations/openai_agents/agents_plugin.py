@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import agents
 import agents.extensions.memory
 import pytest
 from agents.memory import SessionSettings
-from sessionkeeper import session_id_for, threaded
+from sessionkeeper import threaded
 from sessionkeeper.integrations.openai_agents import StoreSession
 
 WHITE_BOX = (
@@ -33,10 +34,10 @@ def url_for(path: str) -> str:
     """The store of a path: each of its own, as a file is."""
     if path == ":memory:":
         path = f"memory-{next(NUMBERS)}"
-    name = session_id_for(f"{os.getpid()} {path}").replace("%", "_").replace("=", "_")[-40:]
+    name = sha256(f"{os.getpid()} {path}".encode()).hexdigest()[:32]
     if URL.startswith("sqlite:"):
         return f"sqlite:///{FOLDER}/{name}.db"
-    return URL if URL.startswith("memory:") else f"{URL}-{name}"
+    return URL if URL.startswith("memory:") else f"{URL}_{name}"  # its prefix or schema
 
 
 class _OnPath(StoreSession):
