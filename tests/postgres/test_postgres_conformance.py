@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from itertools import count
+from threading import Thread
 
 import pytest
+from postgres_folders import ServerFolders
+from postgres_opened import opened
 from postgres_server import PostgresServer
+from redis_certificates import Certificates
 from sessionkeeper import AtomicSessionStore, Clock, PostgresSessionStore, SessionStore, StoreLimits
-from sessionkeeper.backends.postgres.schema import COLUMNS, WRITTEN_COLUMNS
+from sessionkeeper.backends.postgres.schema import COLUMNS, WRITTEN_COLUMNS, grants
 from sessionlab.conformance import AtomicSessionStoreConformance, Restore
 
 _STORES = count(1)
@@ -57,3 +62,39 @@ class TestPostgresStore(PostgresKit):
     @pytest.fixture(autouse=True)
     def _server(self, postgres_server: PostgresServer) -> None:
         self.server = postgres_server
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    postgres_folders: ServerFolders, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PostgresServer]:
+    """A server that speaks only TLS, and a role with a password and no rights."""
+    certificates = Certificates(tmp_path_factory.mktemp("guarded"))
+    server = PostgresServer(postgres_folders, certificates=certificates)
+    server.start()
+    server.add_role("keeper", password="p@ss/word")
+    yield server
+    server.close()
+
+
+@pytest.mark.long
+class TestPostgresStoreOverTlsWithFewRights(PostgresKit):
+    """In TLS, as the role of docs/postgres.md, in a schema of another role."""
+
+    patience = 120.0  # a store is made, and its rights are given, by others
+
+    @pytest.fixture(autouse=True)
+    def _server(self, guarded: PostgresServer) -> None:
+        self.server = guarded
+
+    def make_store(
+        self, *, limits: StoreLimits | None = None, clock: Clock | None = None
+    ) -> AtomicSessionStore:
+        self.schema = f"kit_{next(_STORES)}"
+        url = self.server.url_of("postgres", schema=self.schema)
+        thread = Thread(target=lambda: asyncio.run(opened(url)))
+        thread.start()
+        thread.join()
+        self.server.psql(";".join(grants(self.schema, "keeper")))
+        self.url = self.server.url_of("keeper", "p@ss/word", schema=self.schema)
+        return PostgresSessionStore(self.url, limits=limits, clock=clock, must_exist=True)

@@ -12,7 +12,10 @@ from postgres_proxy import PostgresProxy, proxied
 from postgres_replica import StreamingReplica, url_of_all
 from postgres_server import PostgresServer
 from redis_operations import add_up, note, session
-from sessionkeeper import LogReplaced, StoreUnavailable
+from sessionkeeper import LogReplaced, OutcomeUnknown, StoreUnavailable
+from sessionkeeper.backends.postgres import writer
+from sessionkeeper.backends.postgres.connection import PostgresConnection
+from sessionkeeper.backends.postgres.outcome import BatchId
 from sessionkeeper.stores.postgres import PostgresSessionStore
 from sessionlab import Verdict
 
@@ -167,3 +170,94 @@ async def test_an_asynchronous_replica_may_lack_the_last_writes_and_watchers_lea
             note("kept").message,
         ]
         await add_up(store)
+
+
+async def _lose(
+    store: PostgresSessionStore,
+    primary: PostgresServer,
+    replica: StreamingReplica,
+    name: PostgresProxy,
+) -> asyncio.Task[int]:
+    """Append while the replica receives nothing, lose the answer, and give the number again.
+
+    The transaction of somebody else has it on the new primary, and was committed.
+    """
+    await store.create_session(session("a"))
+    assert await store.add_frame(note(1)) == 1
+    await asyncio.to_thread(replica.catch_up)
+    await asyncio.to_thread(replica.detach)
+    name.refuse()
+    fault = name.cut_answer(0, b"COMMIT\0")
+    adding = asyncio.create_task(store.add_frame(note("lost")))
+    await fault.reached()
+    [[lost]] = await asyncio.to_thread(
+        primary.rows, "SELECT max(xid::bigint) FROM sessionkeeper.writers"
+    )
+    await asyncio.to_thread(primary.kill9)
+    await asyncio.to_thread(replica.promote)
+    given = 0
+    while given < lost:
+        [[given]] = await asyncio.to_thread(
+            replica.rows, "SELECT pg_current_xact_id()::text::bigint"
+        )
+    assert given == lost
+    assert _status(replica, lost) == "committed"
+    name.server_port = replica.port
+    return adding
+
+
+def _status(server: PostgresServer, xid: int) -> str:
+    return server.psql("SELECT pg_xact_status($1::text::xid8)", str(xid))
+
+
+async def test_a_lost_commit_is_not_taken_for_another_one_with_its_number(
+    primary: PostgresServer, replica: StreamingReplica, name: PostgresProxy
+) -> None:
+    """The row of the writer says that it is not there: it is applied again, once."""
+    url = primary.url_of("postgres", port=name.port)
+    async with PostgresSessionStore(url, patience=60.0) as store:
+        adding = await _lose(store, primary, replica, name)
+        await name.listen()
+        assert await adding == 2
+        assert await store.count_frames("a") == 2
+        assert await store.add_frame(note(3)) == 3
+        await add_up(store)
+
+
+async def test_a_lost_commit_can_be_resolved_on_the_server_that_took_over(
+    primary: PostgresServer, replica: StreamingReplica, name: PostgresProxy
+) -> None:
+    """It is not there, and never will be."""
+    url = primary.url_of("postgres", port=name.port)
+    async with PostgresSessionStore(url, patience=1.0) as store:
+        adding = await _lose(store, primary, replica, name)
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await adding
+        await name.listen()
+        assert await store.resolve(unknown.value.operation_id) is False
+        async with PostgresSessionStore(replica.url) as other:
+            assert await other.resolve(unknown.value.operation_id) is False
+        assert await store.count_frames("a") == 1
+        assert await store.add_frame(note(2)) == 2
+        await add_up(store)
+
+
+async def test_the_tests_notice_a_store_that_believes_the_number_of_a_transaction(
+    primary: PostgresServer,
+    replica: StreamingReplica,
+    name: PostgresProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It acknowledges what the new primary never had."""
+
+    def believes(connection: PostgresConnection, batch: BatchId, **_: object) -> bool:
+        return _status(replica, batch.xid) == "committed"
+
+    monkeypatch.setattr(writer, "was_committed", believes)
+    monkeypatch.setattr(writer, "confirm", lambda *_: True)
+    url = primary.url_of("postgres", port=name.port)
+    async with PostgresSessionStore(url, patience=60.0) as store:
+        adding = await _lose(store, primary, replica, name)
+        await name.listen()
+        assert await adding == 2
+        assert await store.count_frames("a") == 1

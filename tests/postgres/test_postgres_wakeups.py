@@ -21,7 +21,7 @@ from postgres_server import PostgresServer
 from sessionkeeper.backends.postgres.driver import StoreConnection
 from sessionkeeper.backends.postgres.notice_connection import NoticeConnection
 from sessionkeeper.backends.postgres.notice_listener import NoticeListener
-from sessionkeeper.backends.postgres.schema import STORE_LOCK
+from sessionkeeper.backends.postgres.schema import STORE_LOCK, lock_key
 from sessionkeeper.backends.postgres.wakeups import PostgresWakeups
 
 
@@ -166,7 +166,9 @@ async def test_a_batch_under_way_when_watching_begins_is_not_missed(log: RawLog)
     connection = await log.connect_as("writer")
     batch = connection.transaction()
     await batch.start()
-    await connection.execute("SELECT pg_advisory_xact_lock_shared($1, $2)", STORE_LOCK, log.oid)
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock_shared($1, $2)", STORE_LOCK, lock_key(log.schema)
+    )
     await connection.execute("INSERT INTO numbers VALUES ('a', 1)")
     assert await connection.fetchval("SELECT count(*) FROM watchers") == 0
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
@@ -187,7 +189,7 @@ async def test_a_batch_that_never_ends_makes_the_watchers_poll(log: RawLog) -> N
         return connection
 
     held = await log.connect_as("stuck")
-    await held.execute("SELECT pg_advisory_lock_shared($1, $2)", STORE_LOCK, log.oid)
+    await held.execute("SELECT pg_advisory_lock_shared($1, $2)", STORE_LOCK, lock_key(log.schema))
     writer = RawWriter(log)
     async with watching(log, connect) as wakeups:
         following = asyncio.ensure_future(log.follow(wakeups, "a", 1))

@@ -12,7 +12,7 @@ import asyncpg
 from postgres_server import PostgresServer
 from sessionkeeper.backends.postgres.driver import StoreConnection
 from sessionkeeper.backends.postgres.notices import channel_name, encode_notices
-from sessionkeeper.backends.postgres.schema import STORE_LOCK
+from sessionkeeper.backends.postgres.schema import STORE_LOCK, lock_key
 from sessionkeeper.interface.wakeups import StoreWakeups
 
 __all__ = ["RawLog", "RawWriter"]
@@ -138,7 +138,7 @@ class RawWriter:
     async def _write(self, connection: Connection, number: int, sessions: Sequence[str]) -> None:
         async with connection.transaction():
             await connection.execute(
-                "SELECT pg_advisory_xact_lock_shared($1, $2)", STORE_LOCK, self.log.oid
+                "SELECT pg_advisory_xact_lock_shared($1, $2)", STORE_LOCK, lock_key(self.log.schema)
             )
             await connection.execute(
                 "INSERT INTO numbers SELECT unnest($1::text[]), $2 ON CONFLICT DO NOTHING",

@@ -25,7 +25,9 @@ T = TypeVar("T")
 
 logger = logging.getLogger("sessionkeeper")
 
-_READ_OID = "SELECT oid::bigint FROM pg_namespace WHERE nspname = current_schema()"
+_READ_SCHEMA = (
+    "SELECT oid::bigint, nspname::text FROM pg_namespace WHERE nspname = current_schema()"
+)
 # A batch that is being written holds the lock shared, and may have seen no watcher. It has ended
 # when the row is committed, and the next batch sees the row.
 _REGISTER = """
@@ -148,10 +150,12 @@ class NoticeConnection:
         self._missed.restart()
         try:
             # Of a schema that was made again, too: its name is the same, its channel is not.
-            oid = int(await self._bounded(self._connection.fetchval(_READ_OID)))
+            found = await self._bounded(self._connection.fetch(_READ_SCHEMA))
+            oid, schema = found[0]
             await self._bounded(self._connection.add_listener(channel_name(oid), self._receive))
+            key = lock_key(schema)
             await self._bounded(
-                self._connection.execute(_REGISTER, STORE_LOCK, lock_key(oid), own, self.LIFETIME)
+                self._connection.execute(_REGISTER, STORE_LOCK, key, own, self.LIFETIME)
             )
         except Exception as error:
             if _kind(error) not in _REFUSALS:

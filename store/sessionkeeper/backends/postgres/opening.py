@@ -6,7 +6,6 @@ advisory lock on its name lets one process of several do it.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -197,9 +196,10 @@ async def _check_rights(connection: asyncpg.Connection[Any], schema: str, role: 
 async def _make_current(connection: asyncpg.Connection[Any], schema: str, info: ServerInfo) -> None:
     """Create or upgrade the tables, unless another process did it meanwhile."""
     async with connection.transaction(isolation="read_committed"):
-        key = zlib.crc32(schema.encode())
         await connection.execute(
-            "SELECT pg_advisory_xact_lock($1::integer, $2::integer)", CREATION_LOCK, lock_key(key)
+            "SELECT pg_advisory_xact_lock($1::integer, $2::integer)",
+            CREATION_LOCK,
+            lock_key(schema),
         )
         found = await _look(connection, schema, info.role)
         if found.is_current:
@@ -231,7 +231,7 @@ async def _change(connection: asyncpg.Connection[Any], schema: str, found: _Foun
         return
     # No batch of another process runs meanwhile.
     await connection.execute(
-        "SELECT pg_advisory_xact_lock($1::integer, $2::integer)", STORE_LOCK, lock_key(found.oid)
+        "SELECT pg_advisory_xact_lock($1::integer, $2::integer)", STORE_LOCK, lock_key(schema)
     )
     for version in range(found.version, VERSION):
         for statement in UPGRADES[version]:

@@ -7,6 +7,7 @@ which change with every frame.
 from __future__ import annotations
 
 from typing import NamedTuple
+from zlib import crc32
 
 __all__ = [
     "APPLICATION",
@@ -192,6 +193,10 @@ def grants(schema: str, role: str) -> tuple[str, ...]:
     )
 
 
-def lock_key(schema_oid: int) -> int:
-    """Return the key of a schema's advisory locks: its oid as a signed number of 32 bits."""
-    return schema_oid - 2**32 if schema_oid >= 2**31 else schema_oid
+def lock_key(schema: str) -> int:
+    """Return the key of a schema's advisory locks: a signed number of 32 bits.
+
+    It is made of the name: a schema that a backup replaces under open stores has another oid.
+    """
+    key = crc32(schema.encode())
+    return key - 2**32 if key >= 2**31 else key

@@ -252,7 +252,7 @@ class PostgresWriter(Transactions[PostgresTables]):
             )
         )
         self.generation += 1
-        lock = f"({STORE_LOCK}, {lock_key(opened.schema_oid)})"
+        lock = f"({STORE_LOCK}, {lock_key(self._address.schema)})"
         # Not READ WRITE: an administrator may have made the server read-only.
         begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock"
         self._begin_alone = f"{begin}{lock}"
