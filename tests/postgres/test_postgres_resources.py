@@ -66,6 +66,32 @@ async def test_a_full_disk_is_said_and_freed_space_is_used(
             await add_up(store)
 
 
+async def test_a_connection_to_a_silent_server_is_not_used_again(
+    own_postgres_server: PostgresServer,
+) -> None:
+    """Not even to undo what was begun: the server does that when the connection ends."""
+    server = own_postgres_server
+    async with PostgresSessionStore(server.url, patience=1.0) as store:
+        await store.create_session(session("a"))
+        assert await store.count_frames("a") == 0
+        before = await asyncio.to_thread(_processes, server)
+        server.freeze()
+        told = await asyncio.gather(
+            store.add_frame(note(1)), store.get_session("a"), return_exceptions=True
+        )
+        assert all(isinstance(each, StoreUnavailable) for each in told), told
+        server.thaw()
+        assert await add(store, 2) == 1
+        assert await store.count_frames("a") == 1
+        assert not before & await asyncio.to_thread(_processes, server)
+        await add_up(store)
+
+
+def _processes(server: PostgresServer) -> set[int]:
+    found = server.rows("SELECT pid FROM pg_stat_activity WHERE application_name = 'sessionkeeper'")
+    return {each[0] for each in found}
+
+
 async def _until_refused(store: PostgresSessionStore) -> tuple[int, str]:
     """Append until it is refused; how many frames there are, and the reason."""
     for n in range(1, 1000):

@@ -78,6 +78,10 @@ class PostgresConnection:
             return self._loop.run_until_complete(self._bounded(work))
         except asyncio.CancelledError:
             raise GivenUp from None
+        except TimeoutError:
+            # Who is silent now would be waited for again, even with a ROLLBACK.
+            self.drop()
+            raise
         finally:
             self._task = None
 
