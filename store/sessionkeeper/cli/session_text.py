@@ -113,7 +113,8 @@ def session_fields(session: Session) -> dict[str, object]:
 
 def show_command(url: str, session_id: str, seq: int) -> str:
     """Return the command that shows a message; without a URL that may hold a password."""
-    store = "STORE" if "@" in url else shlex.quote(url)
+    is_secret = "@" in url or "password" in url
+    store = "STORE" if is_secret else shlex.quote(url)
     short = short_id(session_id).removesuffix("…")
     hyphen = "-- " if short.startswith("-") else ""
     return f"sessionkeeper show {hyphen}{store} {shlex.quote(short)} {seq}"
