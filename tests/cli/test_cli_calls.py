@@ -162,6 +162,7 @@ def test_a_password_is_not_repeated(capsys: Capture) -> None:
     """The command below the calls does not have the URL of a store on a server."""
     from sessionkeeper.cli.session_text import show_command
 
+    assert "hunter2" not in show_command("postgresql://h/d?password=hunter2", "abc", 3)
     assert show_command("redis://me:hunter2@host/0", "-abc", 3) == (
         "sessionkeeper show -- STORE -abc 3"
     )
