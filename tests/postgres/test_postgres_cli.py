@@ -115,7 +115,6 @@ def test_a_store_in_a_database_is_looked_into_as_a_file_is(
         ["lint", "STORE"],
         ["export", "STORE"],
         ["export", "STORE", "--csv"],
-        ["export", "STORE", "--html", "id-0"],
     ):
         said = []
         for store in (stored, f"sqlite:///{tmp_path}/a.db"):
