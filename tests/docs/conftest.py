@@ -12,8 +12,15 @@ from redis_watchdog import Watchdog
 
 
 @pytest.fixture
-def redis_url(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str | None]:
-    """Start Redis where the page asks for `REDIS_URL`, and let its examples find it there."""
+def redis_url(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[str | None]:
+    """Start Redis where the page asks for `REDIS_URL`, and let its examples find it there.
+
+    PostgreSQL as well, where it asks for `POSTGRES_URL`.
+    """
+    if "POSTGRES_URL" in page.read_text(encoding="utf-8"):
+        monkeypatch.setenv("POSTGRES_URL", request.getfixturevalue("postgres_url"))
     if "REDIS_URL" not in page.read_text(encoding="utf-8"):
         yield None
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -98,3 +99,10 @@ class TestPostgresStoreOverTlsWithFewRights(PostgresKit):
         self.server.psql(";".join(grants(self.schema, "keeper")))
         self.url = self.server.url_of("keeper", "p@ss/word", schema=self.schema)
         return PostgresSessionStore(self.url, limits=limits, clock=clock, must_exist=True)
+
+
+def test_the_documented_rights_are_those_of_the_tests() -> None:
+    """The page has each statement, for the usual names."""
+    page = (Path(__file__).parents[2] / "docs" / "postgres.md").read_text()
+    found = [line.rstrip(";") for line in page.splitlines() if line.startswith("GRANT ")]
+    assert found == [*grants("sessionkeeper", "app")]
