@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,16 +15,18 @@ from sessionkeeper import (
     SessionStore,
 )
 
-from tests.support.stores import DESIGNS, Design, FileStore, make_store
+from tests.support.stores import DESIGNS, Design, FileStore, database_stores, make_store
 
 if TYPE_CHECKING:
     from tests.conftest import TenMethodStore
 
 
 @pytest.fixture(autouse=True)
-def _folder(tmp_path: Path) -> None:
-    """Where this test's files are."""
+def _places(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where this test's files are, and its databases."""
     FileStore.folder = tmp_path
+    with database_stores(request):
+        yield
 
 
 @pytest.fixture(params=DESIGNS)

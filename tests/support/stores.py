@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
+import pytest
 from sessionkeeper import (
     ActorSessionStore,
     AtomicSessionStore,
@@ -17,6 +19,7 @@ from sessionkeeper import (
     MessageEnvelope,
     OwnedSessionStore,
     PlainSessionStore,
+    PostgresSessionStore,
     RevisionConflict,
     Session,
     SessionClosed,
@@ -31,12 +34,17 @@ from sessionkeeper.interface.wakeups import StoreWakeups
 from sessionkeeper.stores.facade import CommandStore
 from sessionkeeper.stores.owner_backed import OwnerBackedStore
 
+if TYPE_CHECKING:
+    from postgres_server import PostgresServer
+
 __all__ = [
     "DESIGNS",
     "Barrier",
+    "DatabaseStore",
     "Design",
     "FileStore",
     "ThirdPartyStore",
+    "database_stores",
     "make_store",
     "tables_of",
     "wakeups_of",
@@ -70,6 +78,49 @@ class FileStore(SQLiteSessionStore):
         )
 
 
+class DatabaseStore(PostgresSessionStore):
+    """The store in a database, each in a new schema; `database_stores` says where."""
+
+    url: ClassVar[str]
+    schemas: ClassVar[list[str]] = []
+    """Those that were used."""
+
+    def __init__(
+        self,
+        *,
+        limits: StoreLimits | None = None,
+        clock: Clock | None = None,
+        capacity: int = 1024,
+        capacity_bytes: int = 64 * 1024 * 1024,
+    ) -> None:
+        schema = f"store_{next(_numbers)}"
+        self.schemas.append(schema)
+        super().__init__(
+            f"{self.url}?schema={schema}",
+            limits=limits,
+            clock=clock,
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+        )
+
+
+@contextmanager
+def database_stores(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have a server for the stores of a test that names this kind of store as a parameter."""
+    callspec: Any = getattr(request.node, "callspec", None)
+    if callspec is None or "postgres" not in callspec.params.values():
+        yield
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    DatabaseStore.url = server.url
+    try:
+        yield
+    finally:
+        for schema in DatabaseStore.schemas:
+            server.psql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        DatabaseStore.schemas.clear()
+
+
 Design: TypeAlias = Callable[..., AtomicSessionStore]
 
 DESIGNS: dict[str, Design] = {
@@ -77,6 +128,7 @@ DESIGNS: dict[str, Design] = {
     "plain": PlainSessionStore,
     "locked": LockedSessionStore,
     "sqlite": FileStore,
+    "postgres": DatabaseStore,
 }
 
 
@@ -207,6 +259,8 @@ def wakeups_of(store: AtomicSessionStore) -> StoreWakeups:
 
 def tables_of(store: AtomicSessionStore) -> MemoryTables:
     """What a store holds its sessions in."""
+    if isinstance(store, PostgresSessionStore):
+        return cast("MemoryTables", store._writer._tables)
     if isinstance(store, OwnerBackedStore):
         runner: Any = store._actor._runner
         if isinstance(store, SQLiteSessionStore):
