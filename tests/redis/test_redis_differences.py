@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
+from postgres_schemas import own_schema
+from postgres_server import PostgresServer
 from redis_calls import Program, Snapshots, Step, programs
 from redis_differences import Place, differences
 from redis_server import RedisServer
@@ -36,13 +38,14 @@ _numbers = count()
 @given(program=programs())
 async def test_every_store_answers_the_same(
     server: RedisServer,
+    postgres_server: PostgresServer,
     key_prefix: str,
     tmp_path: Path,
     only_ten: Callable[[SessionStore], SessionStore],
     program: Program,
 ) -> None:
     """Which error wins, ties, activity and unchanged fields are decided in one place."""
-    await answers_agree(server, key_prefix, tmp_path, only_ten, program)
+    await answers_agree(server, postgres_server, key_prefix, tmp_path, only_ten, program)
 
 
 @pytest.mark.long
@@ -53,17 +56,19 @@ async def test_every_store_answers_the_same(
 @given(program=programs())
 async def test_every_store_answers_the_same_in_many_programs(
     server: RedisServer,
+    postgres_server: PostgresServer,
     key_prefix: str,
     tmp_path: Path,
     only_ten: Callable[[SessionStore], SessionStore],
     program: Program,
 ) -> None:
     """The same with `DIFFERENCES` programs."""
-    await answers_agree(server, key_prefix, tmp_path, only_ten, program)
+    await answers_agree(server, postgres_server, key_prefix, tmp_path, only_ten, program)
 
 
 async def answers_agree(
     server: RedisServer,
+    postgres_server: PostgresServer,
     key_prefix: str,
     tmp_path: Path,
     only_ten: Callable[[SessionStore], SessionStore],
@@ -72,8 +77,10 @@ async def answers_agree(
     """Run a program on all stores."""
     number = next(_numbers)
     file = tmp_path / f"{number}.db"
-    place = Place(server.url, f"{key_prefix[:-1]}-{number}", file)
-    found = await differences(program, place, only_ten)
+    with own_schema(postgres_server) as schema:
+        database = postgres_server.url_of("postgres", schema=schema)
+        place = Place(server.url, f"{key_prefix[:-1]}-{number}", file, database)
+        found = await differences(program, place, only_ten)
     for each in tmp_path.glob(f"{number}.db*"):
         each.unlink()
     assert found is None, f"{found}\nin {program!r}"
@@ -273,10 +280,11 @@ async def update_all(store: AtomicSessionStore, ids: str) -> object:
 async def test_the_decided_differences_are_these(
     decided: str,
     server: RedisServer,
+    postgres_url: str,
     key_prefix: str,
     tmp_path: Path,
     only_ten: Callable[[SessionStore], SessionStore],
 ) -> None:
     """Each of these was answered in another way by one of the stores."""
-    place = Place(server.url, key_prefix[:-1], tmp_path / "a.db")
+    place = Place(server.url, key_prefix[:-1], tmp_path / "a.db", postgres_url)
     assert await differences(DECIDED[decided], place, only_ten) is None

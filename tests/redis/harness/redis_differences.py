@@ -18,6 +18,7 @@ from sessionkeeper import (
     MessageEnvelope,
     OwnedSessionStore,
     PlainSessionStore,
+    PostgresSessionStore,
     RedisSessionStore,
     Session,
     SessionEvent,
@@ -41,6 +42,9 @@ class Shown(NamedTuple):
     text: str
     state: SessionState
     active: object
+    revision: int
+    change: int
+    """The how manieth revision that was shown."""
 
 
 class Raised(NamedTuple):
@@ -90,15 +94,28 @@ class Time:
 class Place:
     """The storage of the stores of one program."""
 
-    def __init__(self, url: str, prefix: str, file: Path) -> None:
-        self.url, self.prefix, self.file = url, prefix, file
+    def __init__(self, url: str, prefix: str, file: Path, database: str) -> None:
+        self.url, self.prefix, self.file, self.database = url, prefix, file, database
 
 
 class Lives:
-    """The incarnations that one store showed: two stores have others, and yet the same lives."""
+    """The incarnations and revisions that one store showed.
+
+    Two stores have other incarnations, and yet the same lives; where revisions leave numbers out,
+    they are others, and yet in the same order.
+    """
 
     def __init__(self) -> None:
         self._shown: dict[str, list[str]] = {}
+        self._revisions: dict[int, int] = {}
+
+    def change(self, session: Session) -> int:
+        """Which one of all revisions it has, in the order in which they were shown."""
+        return self._revisions.setdefault(session.revision, len(self._revisions))
+
+    def changes(self) -> list[int]:
+        """All of them, by their numbers."""
+        return [self._revisions[each] for each in sorted(self._revisions)]
 
     def number(self, session: Session) -> int:
         """Which one of the sessions of its id it is, in the order in which they were shown."""
@@ -180,7 +197,8 @@ class Subject:
         counts = plain(await self.store.statistics(), lives)
         newest = await self.store.find_sessions(SessionQuery(), order="last-activity", limit=1_000)
         order = Newest([(each.id, each.state) for each in newest.sessions])
-        return plain(sessions, lives), logs, own, order, counts, [*self.heard]
+        shown = plain(sessions, lives), lives.changes()
+        return *shown, logs, own, order, counts, [*self.heard]
 
     def _listen(self, event: SessionEvent, _: Context) -> None:
         shown = plain(event.session, self.lives)
@@ -306,15 +324,44 @@ class Redis(Reopened):
         )
 
 
+class Postgres(Reopened):
+    """In a schema of a database, where revisions leave numbers out: a batch takes many at once."""
+
+    def same(self, answer: object, right: object) -> bool:
+        """Whether it is the same but for the numbers of revisions."""
+        return _without_revisions(answer) == _without_revisions(right)
+
+    def _make(self, limits: StoreLimits) -> AtomicSessionStore:
+        return PostgresSessionStore(
+            self._place.database, limits=limits, clock=self.time.clock(), patience=60
+        )
+
+
+def _without_revisions(value: Any) -> object:
+    match value:
+        case Shown():
+            return value._replace(revision=0)
+        case Raised() if value.kind == "RevisionConflict":
+            held = dict(cast("list[tuple[str, object]]", value.values))
+            return value.kind, held["session_id"]
+        case Told():
+            return value._replace(session=_without_revisions(value.session))
+        case list() | tuple():
+            parts: list[Any] = [*value]
+            return [_without_revisions(each) for each in parts]
+        case _:
+            return value
+
+
 def plain(value: Any, lives: Lives) -> object:
     """Make values of an answer that can be compared and read."""
     match value:
         case Session():
             held = value.model_dump(mode="json", exclude_defaults=True)
-            active = held.pop("last_activity", None)
+            active, revision = held.pop("last_activity", None), held.pop("revision", 0)
             # As text: 1, 1.0 and True are not the same, nor is another order of keys.
             own = {"tags": sorted(value.tags), "incarnation": lives.number(value)}
-            return Shown(repr(held | own), value.state, active)
+            return Shown(repr(held | own), value.state, active, revision, lives.change(value))
         case Frame():
             return value.seq, value.envelope.message
         case MessageEnvelope():
@@ -342,6 +389,7 @@ async def differences(
         InMemory("plain", time, PlainSessionStore),
         SQLite("sqlite", time),
         Redis("redis", time),
+        Postgres("postgres", time),
     ]
     if program.ten:
         others.append(Owned("owned", time, only_ten))
