@@ -9,14 +9,21 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from sessionkeeper.backends.postgres.address import PostgresAddress
 from sessionkeeper.backends.postgres_url import SCHEMES, split_postgres_url
 from sessionkeeper.backends.redis_url import ServerKind, split_url
 from sessionkeeper.interface.atomic_store import AtomicSessionStore
-from sessionkeeper.stores.config import RedisBackend, SQLiteBackend, backend_from_url
+from sessionkeeper.stores.config import (
+    PostgresBackend,
+    RedisBackend,
+    SQLiteBackend,
+    backend_from_url,
+)
 from sessionkeeper.stores.factory import StorageFactory
 from sessionkeeper.stores.redis import RedisSessionStore
 from sessionkeeper.values.errors import BackendNotImplemented
 
+from .database_subject import DatabaseSubject
 from .peers import PEERS, PeerNeedsPlace, PeerNotInstalled, PeerStorage
 from .store_subject import LIMITS, StoreSubject
 from .subject import Subject
@@ -173,6 +180,12 @@ def _of_url(url: str, *, new: bool) -> Target:
         scheme, _, rest = url.partition("?")[0].partition("://")
         place = rest.rpartition("@")[2].removesuffix("/0").rstrip("/")
         return Target(url, f"{scheme}://{place}", shared=True, outlives_run=True)
+    if isinstance(backend, PostgresBackend):
+        try:
+            name = PostgresAddress.of(backend.url.get_secret_value()).name
+        except BackendNotImplemented as missing:
+            raise ValueError(str(missing)) from None
+        return Target(url, f"postgresql://{name}", shared=True, outlives_run=True)
     return Target(url, "memory", shared=False, outlives_run=False)
 
 
@@ -189,6 +202,8 @@ def _file(path: Path, durability: str) -> Callable[[], Awaitable[AtomicSessionSt
 
 def _subject_of_url(url: str, prefix: str) -> StoreSubject:
     backend = backend_from_url(url).model_copy(update={"limits": LIMITS})
+    if isinstance(backend, PostgresBackend):
+        return DatabaseSubject(backend, place=prefix)
     if not isinstance(backend, RedisBackend):
         return StoreSubject(lambda: StorageFactory.create(backend))
     from .server_subject import ServerSubject  # it needs redis-py

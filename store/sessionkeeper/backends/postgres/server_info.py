@@ -32,7 +32,6 @@ _QUERY = """SELECT
         AS idle_in_transaction_session_timeout,
     (SELECT count(*) FROM pg_stat_replication) AS replicas,
     current_user AS role,
-    current_schema() AS schema,
     COALESCE((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS encrypted"""
 
 
