@@ -27,6 +27,8 @@ class AnomalyKind(StrEnum):
     """A number is missing."""
     DUPLICATE = "duplicate"
     """A number was given twice, an id was created twice, or a frame was stored twice."""
+    SKIPPED_FRAME = "skipped frame"
+    """A reader was shown a number before a lower one, and read on from it."""
     STALE_READ = "stale read"
     """A read showed a value that had been replaced before its call."""
     STALE_WRITE = "stale write"

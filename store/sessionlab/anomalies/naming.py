@@ -60,6 +60,7 @@ _PREFIXES = {
     AnomalyKind.DRIFT: "a count does not match the log: ",
     AnomalyKind.HALF_AN_OPERATION: "frames are stored without the change of the same call: ",
     AnomalyKind.PHANTOM: "a refused frame is stored: ",
+    AnomalyKind.SKIPPED_FRAME: "a number was shown without a lower one, which appeared later: ",
     AnomalyKind.STALE_WRITE: "a snapshot of a deleted session was written: ",
     AnomalyKind.TORN_BATCH: "a batch is not complete and in sequence: ",
 }
@@ -78,7 +79,8 @@ def _named(example: Counterexample, model: Model[S], operations: Sequence[Operat
     shown = name_by_content(blocked.operation, example, operations) or _by_states(
         model, earlier, states[-1], blocked.operation, operations
     )
-    return Anomaly(shown, blocked.why, example.shrunk)
+    prefix = _PREFIXES[shown] if shown is AnomalyKind.SKIPPED_FRAME else ""
+    return Anomaly(shown, f"{prefix}{blocked.why}", example.shrunk)
 
 
 def _is_halved(

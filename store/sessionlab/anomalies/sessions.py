@@ -28,6 +28,7 @@ __all__ = [
 _OF_A_SESSION = frozenset({"get_session", "get_frames", "read_frames", "count_frames"})
 _COUNTS = frozenset({"count_frames", "count_sessions"})
 _LOOKS_AT_FRAMES = frozenset({"get_frames", "read_frames"})
+_SHORTENS = frozenset({"trim_frames", "delete_frames", "delete_session"})
 _LISTS = frozenset({"list_sessions", "get_sessions_batch", "find_sessions"})
 _CREATES = frozenset({"create_session", "get_or_create_session"})
 
@@ -154,6 +155,8 @@ def name_by_content(  # noqa: PLR0911 - a table of cases
             return AnomalyKind.CROSS_SESSION_REPLAY
         if frames and _is_inside_a_batch(frames[-1], operations or _known(example)):
             return AnomalyKind.TORN_BATCH
+        if name == "read_frames" and _passes_over(operation, operations or _known(example)):
+            return AnomalyKind.SKIPPED_FRAME
     return None
 
 
@@ -246,6 +249,31 @@ def _is_gone(operation: Operation, example: Counterexample, *, at_first: bool = 
 
 def _is_inside_a_batch(frame: FrameData, operations: Sequence[Operation]) -> bool:
     return any(frame in _offered(other)[:-1] for other in operations if other.name == "add_frames")
+
+
+def _passes_over(look: Operation, operations: Sequence[Operation]) -> bool:
+    """Whether a look at the frames after a number shows one without a lower one that was given."""
+    session_id, after, _, newest, *options = cast("tuple[Plain, ...]", look.argument)
+    shown = {seq for seq, _ in cast("tuple[tuple[int, FrameData], ...]", look.result)}
+    names = {each.name for each in operations if _read_session_id(each) == session_id}
+    if newest or options or not shown or not names.isdisjoint(_SHORTENS):
+        return False
+    missing = set(range(cast("int", after) + 1, max(shown))) - shown
+    return any(
+        not missing.isdisjoint(_given_numbers(each))
+        for each in operations
+        if _identify_log(each) == session_id
+    )
+
+
+def _given_numbers(append: Operation) -> range:
+    """The numbers that an append was told."""
+    if append.outcome is not Outcome.OK or not _offered(append):
+        return range(0)
+    if append.name == "add_frame":
+        first = cast("int", append.result)
+        return range(first, first + 1)
+    return range(*cast("tuple[int, int]", append.result))
 
 
 def _known(example: Counterexample) -> Sequence[Operation]:

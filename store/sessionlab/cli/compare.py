@@ -23,10 +23,13 @@ from ..designs import (
     COLUMNS,
     DEFAULT_SEEDS,
     DESIGNS,
+    ON_POSTGRES,
     ON_REDIS,
     Comparison,
     Design,
+    PostgresDesigns,
     RedisDesigns,
+    ServerDesigns,
     available_loops,
     compare,
     find_design,
@@ -76,6 +79,14 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
             show_default="none",
         ),
     ] = None,
+    postgres: Annotated[
+        str | None,
+        typer.Option(
+            help="Include the designs that need a server, on postgresql://user@host/database. Each"
+            " run makes a schema of its own and drops it.",
+            show_default="none",
+        ),
+    ] = None,
     timeout: Annotated[
         float,
         typer.Option(min=0.1, max=86_400, help="Seconds that one run of your own class may take."),
@@ -102,11 +113,11 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
             if loop not in loops:
                 raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
             loops = {loop.value: loops[loop.value]}
-        redis_designs = None if redis is None else RedisDesigns(redis)
+        servers = _find_servers(redis, postgres)
         known = dict(DESIGNS)
-        if redis_designs is not None:
-            run_on_loop(redis_designs.check_server())  # fail once here, not in each cell
-            known |= {each.name: each for each in redis_designs.designs()}
+        for server in servers:
+            run_on_loop(server.check_server())  # fail once here, not in each cell
+            known |= {each.name: each for each in server.designs()}
         designs = _choose_designs(
             names or (), known, timeout, only_right=only_right, only_wrong=only_wrong
         )
@@ -119,7 +130,7 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
                 timeout=timeout,
                 progress=tell,
             ),
-            leave=lambda: None if redis_designs is None else redis_designs.leave(),
+            leave=lambda: _leave(servers),
         )
         if html is not None:
             _write_page(comparison, html)
@@ -148,6 +159,15 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
     return NOT_AS_EXPECTED if surprises else 0
 
 
+def _find_servers(redis: str | None, postgres: str | None) -> list[ServerDesigns]:
+    servers: list[ServerDesigns] = []
+    if redis is not None:
+        servers.append(RedisDesigns(redis))
+    if postgres is not None:
+        servers.append(PostgresDesigns(postgres))
+    return servers
+
+
 def _choose_designs(
     names: Sequence[str],
     known: Mapping[str, Design],
@@ -171,6 +191,10 @@ def _choose_designs(
 def _find_design(name: str, known: Mapping[str, Design], timeout: float) -> Design:
     if name in ON_REDIS and name not in known:
         raise ValueError(f"{name} needs a server: name one with --redis redis://host:6379/0")
+    if name in ON_POSTGRES and name not in known:
+        raise ValueError(
+            f"{name} needs a server: name one with --postgres postgresql://user@host/database"
+        )
     if name in known:
         return known[name]
     module, _, path = name.partition(":")
@@ -196,6 +220,11 @@ def _compare_with_progress(
 
         with _exit_on_interrupt(restore):
             return run(tell)
+
+
+def _leave(servers: Sequence[ServerDesigns]) -> None:
+    for server in servers:
+        server.leave()
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 Rule: each wrong design has one mistake and shows one known anomaly; a check that finds nothing
 must first find these. Read `catalogue` and `wrong/` (the designs), `workloads/` (clients that
 test one guarantee), `design_run` and `cells` (running them), `misbehaviour`, `compare`, `results`;
-then `kills/`, `own/` (a process for what is not ours), `on_redis/` and `report/`.
+then `kills/`, `own/` (a process for what is not ours), `on_redis/`, `on_postgres/`, `servers` and
+`report/`.
 """
 
 from __future__ import annotations
@@ -21,23 +22,28 @@ from .design_run import DesignRun, Undecided, Violation
 from .kills import kill_cell
 from .loading import find_design
 from .misbehaviour import WrongAnswer
-from .on_redis import ON_REDIS, RedisDesigns, designs_on
+from .on_postgres import ON_POSTGRES, PostgresDesigns
+from .on_redis import ON_REDIS, RedisDesigns
 from .own import load_own
 from .pictures import picture_of_component, picture_of_counterexample
 from .programs import CALLS, Program, ProgramStep
 from .results import Bar, Cell, CellVerdict, Comparison, Picture, Row
+from .servers import ServerDesigns, designs_on
 from .workloads import WORKLOADS, ClientScript, Workload
 
 __all__ = [
     # designs and workloads
     "COLUMNS",
     "DESIGNS",
+    "ON_POSTGRES",
     "ON_REDIS",
     "RIGHT",
     "WORKLOADS",
     "WRONG",
     "Design",
+    "PostgresDesigns",
     "RedisDesigns",
+    "ServerDesigns",
     "Flaw",
     "Make",
     "ClientScript",

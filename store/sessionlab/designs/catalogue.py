@@ -50,6 +50,8 @@ class Design:
     file: str | None = None
     """`module:Class` of a store in a file, made with the `path` of that file: its process is
     killed in the workload `kills`."""
+    runs_at_once: int = 5
+    """Where it is not explored: number of runs before anybody looks whether there was time."""
     isolated: bool = False
     """It is made by its name in a process of its own, and not by `make`."""
 

@@ -13,7 +13,7 @@ from threading import Thread
 from time import perf_counter
 from typing import TypeAlias
 
-from .. import AnomalyKind, check
+from .. import AnomalyKind, History, Outcome, check
 from ..explore import Deadlock, Exploration, StepLimit, explore, replay, stress
 from .catalogue import Design
 from .design_run import DesignRun, Undecided, Violation
@@ -42,7 +42,6 @@ _FEWER = 4
 _STRESS_SECONDS = 1.5
 _FEWER_SECONDS = 0.3
 _STRESS_TIMEOUT = 5.0
-_SLICE = 5
 
 
 def explore_cell(
@@ -119,11 +118,12 @@ def stress_cell(
     for factory in loops.values():
         design_run = DesignRun(design, workload, rng=Random(0), on_run=on_run)  # noqa: S311 - to be repeated
         begun = perf_counter()
-        for _ in range(-(-runs // _SLICE)):
+        size = min(runs, design.runs_at_once)
+        for _ in range(-(-runs // size)):
             try:
                 histories += stress(
                     design_run,
-                    runs=min(_SLICE, runs),
+                    runs=size,
                     loop_factory=factory,
                     check=design_run.judge,
                     timeout=_STRESS_TIMEOUT,
@@ -217,7 +217,7 @@ def _draw(
     if isinstance(error, WrongAnswer):
         anomaly, why = UNEXPECTED_ANSWER, str(error)
     if isinstance(error, Deadlock | StepLimit | TimeoutError):
-        anomaly, why = AnomalyKind.HANG.value, str(error) or "it did not end in time"
+        anomaly, why = AnomalyKind.HANG.value, str(error) or _describe_hang(history)
     return picture_of_error(
         history,
         anomaly=anomaly,
@@ -227,6 +227,16 @@ def _draw(
         deviations=deviations,
         interleaving=interleaving,
     )
+
+
+def _describe_hang(history: History) -> str:
+    """Name the calls that had not ended when the run was given up.
+
+    A watcher that waits is in no history: it has not shown anything.
+    """
+    waiting = {each.name for each in history.operations if each.outcome is Outcome.UNKNOWN}
+    names = " and ".join(sorted(waiting)) or "a watcher"
+    return f"{names} still waited after {_STRESS_TIMEOUT:.0f} s"
 
 
 def _judge_error(error: BaseException) -> CellVerdict:

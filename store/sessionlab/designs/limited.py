@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-from .. import Operation, Outcome, Plain, SessionStoreModel
+from .. import Header, Operation, Outcome, Plain, SessionStoreModel
 from ..sessions.model.state import ModelState
 
 __all__ = ["LimitedStoreModel"]
@@ -14,9 +14,14 @@ __all__ = ["LimitedStoreModel"]
 class LimitedStoreModel(SessionStoreModel):
     """As `SessionStoreModel`, with at most `maximum` sessions and no refusal below that."""
 
-    def __init__(self, maximum: int) -> None:
-        super().__init__()
+    def __init__(self, maximum: int, *, one_counter: bool = True) -> None:
+        super().__init__(one_counter=one_counter)
         self._maximum = maximum
+
+    def for_header(self, header: Header, /) -> LimitedStoreModel:
+        if super().for_header(header) is self:
+            return self
+        return LimitedStoreModel(self._maximum, one_counter=False)
 
     def step(self, state: ModelState, operation: Operation, /) -> Iterable[ModelState]:
         if _is_refused_by_limit(operation):

@@ -1,7 +1,7 @@
 """Designs that need a Redis or Valkey server; they are compared only when a server is named.
 
-Rule: each run deletes its own keys, and no other key is touched. Read `designs`, `faulty_proxy`,
-`actor`, `lists_on_server`, then the wrong designs.
+Rule: each run deletes its own keys, and no other key is touched. Read `designs`, `actor`,
+`lists_on_server`, then the wrong designs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sessionkeeper.backends.redis.client.address import RedisAddress
 
 from ..catalogue import Design
 
-__all__ = ["ON_REDIS", "RedisDesigns", "designs_on"]
+__all__ = ["ON_REDIS", "RedisDesigns"]
 
 ON_REDIS = ("redis", "get-then-set", "pipeline-without-script", "client-retries")
 """Names of the designs; the first one is right."""
@@ -53,8 +53,3 @@ class RedisDesigns:
         from .client import delete_keys
 
         delete_keys(self._url, self._prefix)
-
-
-def designs_on(url: str, /) -> tuple[Design, ...]:
-    """Return the designs on the server of this URL. Raises like `RedisDesigns`."""
-    return RedisDesigns(url).designs()

@@ -8,8 +8,8 @@ from sessionkeeper.backends.redis.keys import Bucket, Keys
 from sessionkeeper.stores.redis import RedisSessionStore
 from sessionkeeper.values.limits import StoreLimits
 
-from .client import make_client
-from .faulty_proxy import FaultyProxy
+from ..faulty_proxy import FaultyProxy
+from .client import make_client, redirect
 
 __all__ = ["TemporaryRedisStore"]
 
@@ -25,7 +25,9 @@ class TemporaryRedisStore(RedisSessionStore):
         proxy: FaultyProxy | None = None,
         limits: StoreLimits | None = None,
     ) -> None:
-        super().__init__(url if proxy is None else proxy.url, prefix=prefix, limits=limits)
+        super().__init__(
+            url if proxy is None else redirect(url, proxy.port), prefix=prefix, limits=limits
+        )
         self._url = url
         self._proxy = proxy
 

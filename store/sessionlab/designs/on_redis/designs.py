@@ -11,10 +11,11 @@ from sessionkeeper.values.limits import StoreLimits
 
 from ... import AnomalyKind
 from ..catalogue import Design, Flaw, docstring
+from ..faulty_proxy import FaultyProxy
 from . import ON_REDIS
 from .actor import TemporaryRedisStore
+from .client import find_server
 from .client_retries import ClientRetries
-from .faulty_proxy import FaultyProxy
 from .get_then_set import GetThenSet
 from .lists_on_server import ListsOnServer
 from .pipeline_without_script import PipelineWithoutScript
@@ -53,7 +54,8 @@ def _design(
     numbers = count()
 
     def make(limits: StoreLimits | None) -> SessionStore:
-        proxy = FaultyProxy(url, Random(next(numbers)), loses=loses)  # noqa: S311 - to be repeated
+        rng = Random(next(numbers))  # noqa: S311 - to be repeated
+        proxy = FaultyProxy(find_server(url), rng, loses=loses)
         return kind(url, prefix=next(prefixes), proxy=proxy, limits=limits)
 
     summary, right = docstring(kind), flaw is None

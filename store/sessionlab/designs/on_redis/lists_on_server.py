@@ -8,14 +8,15 @@ from typing import ClassVar, Self
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from sessionkeeper.interface.atomic_store import Change
+from sessionkeeper.interface.frame_watcher import FrameWatcher
 from sessionkeeper.stores.unqueued import PlainSessionStore
 from sessionkeeper.values.errors import SequenceConflict
 from sessionkeeper.values.limits import StoreLimits
-from sessionkeeper.values.message import MessageEnvelope
+from sessionkeeper.values.message import Frame, MessageEnvelope
 from sessionkeeper.values.session import Session
 
-from .client import make_client
-from .faulty_proxy import FaultyProxy
+from ..faulty_proxy import FaultyProxy
+from .client import make_client, redirect
 
 __all__ = ["ListsOnServer"]
 
@@ -41,7 +42,7 @@ class ListsOnServer(PlainSessionStore):
         self._keys: set[str] = set()
         self._open = False
         retry = Retry(ExponentialBackoff(cap=0.01, base=0.001), self.retries)
-        self._client = make_client(url if proxy is None else proxy.url, retry=retry)
+        self._client = make_client(url if proxy is None else redirect(url, proxy.port), retry=retry)
 
     @property
     def is_open(self) -> bool:
@@ -101,6 +102,12 @@ class ListsOnServer(PlainSessionStore):
         await super().get_session(session_id)
         lines = await self._client.lrange(self._key(session_id), 0, -1)
         return [MessageEnvelope.model_validate_json(each) for each in lines]
+
+    async def read_frames(self, session_id: str, /, **options: object) -> list[Frame]:
+        raise NotImplementedError("its lists are read as a whole")
+
+    def watch_frames(self, session_id: str, /, **options: object) -> FrameWatcher:
+        raise NotImplementedError("its lists have no watchers")
 
     async def count_frames(self, session_id: str, /, *, stream: str | None = None) -> int:
         if stream is not None:

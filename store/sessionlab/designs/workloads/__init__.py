@@ -31,6 +31,12 @@ _ALL = (
         frames.numbering,
     ),
     Workload("batches", "The frames of one call are all there, in sequence.", frames.batches),
+    Workload(
+        "following",
+        "A reader that goes on after the last number it saw misses no frame.",
+        frames.following,
+    ),
+    Workload("watching", "A watcher sees each frame, and never waits forever.", frames.watching),
     Workload("counting", "A frame count matches the log.", frames.counting),
     Workload("isolation", "No session shows a frame of another session.", frames.isolation),
     Workload("refusals", "A refused call has no effect.", failures.refusals),

@@ -6,11 +6,13 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from random import Random
-from urllib.parse import urlsplit
+from typing import TypeAlias
 
-__all__ = ["FaultyProxy"]
+__all__ = ["FaultyProxy", "Place"]
 
-_PORT = 6379
+Place: TypeAlias = "tuple[str, int] | str"
+"""Host and port of a server, or the path of its socket."""
+
 _CHUNK = 1 << 16
 _PIECES = 24
 _ANSWERS = 4
@@ -21,21 +23,19 @@ class FaultyProxy:
 
     After `enable_faults`, requests arrive in pieces, with time for other tasks in between. One of
     the next few replies to a request that contains `loses` is lost: the connection ends instead.
-    The faults are drawn from a seed; the order of the tasks is not.
+    The first `keeps` of them are not. The faults are drawn from a seed; the order of the tasks is
+    not.
     """
 
-    def __init__(self, url: str, rng: Random, *, loses: bytes = b"") -> None:
-        parts = urlsplit(url)
-        self._server = (parts.hostname or "", parts.port or _PORT)
+    def __init__(self, server: Place, rng: Random, *, loses: bytes = b"", keeps: int = 0) -> None:
+        self._server = server
         # Without the protocol's number asyncio leaves Nagle on, and pieces wait 40 ms each.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.bind(("127.0.0.1", 0))
-        user, at, _ = parts.netloc.rpartition("@")
-        here = f"{user}{at}127.0.0.1:{self._socket.getsockname()[1]}"
-        self.url = parts._replace(netloc=here).geturl()
-        """The URL for the store."""
+        self.port: int = self._socket.getsockname()[1]
+        """Where it listens, on 127.0.0.1."""
         self._rng = rng
-        self._loses = loses
+        self._loses, self._keeps = loses, keeps
         self._faults_enabled = False
         self._left = 0
         self._listener: asyncio.Server | None = None
@@ -47,7 +47,7 @@ class FaultyProxy:
 
     def enable_faults(self) -> None:
         """Inject faults from now on."""
-        self._faults_enabled, self._left = True, self._rng.randrange(_ANSWERS)
+        self._faults_enabled, self._left = True, self._rng.randrange(self._keeps, _ANSWERS)
 
     async def aclose(self) -> None:
         """End all connections, and give the port back."""
@@ -70,7 +70,7 @@ class FaultyProxy:
         pumps: list[asyncio.Task[None]] = []
         writers = [writer]
         try:
-            there, to_there = await asyncio.open_connection(*self._server)
+            there, to_there = await self._connect()
             writers.append(to_there)
             loop = asyncio.get_running_loop()
             request = bytearray()
@@ -87,6 +87,11 @@ class FaultyProxy:
             for each in writers:
                 each.transport.abort()
             await asyncio.gather(*pumps, return_exceptions=True)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._server, str):
+            return await asyncio.open_unix_connection(self._server)
+        return await asyncio.open_connection(*self._server)
 
     async def _requests(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, request: bytearray
