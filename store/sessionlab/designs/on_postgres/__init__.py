@@ -1,7 +1,7 @@
 """Designs that need a PostgreSQL server; they are compared only when a server is named.
 
 Rule: each run makes a schema of its own and drops it, and nothing else on the server is touched.
-Read `designs`, `schema`, `store`, `overtaking`, then `wrong/` and `right/`.
+Read `designs`, `schema`, `sessions`, `store`, `overtaking`, then `wrong/`, `right/` and `own`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .address import read_address
 __all__ = ["ON_POSTGRES", "PostgresDesigns"]
 
 ON_POSTGRES = (
+    "postgres",
     "select-for-update",
     "update-returning",
     "unique-and-retry",

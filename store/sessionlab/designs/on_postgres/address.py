@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ..faulty_proxy import Place
 
-__all__ = ["ServerAddress", "read_address"]
+__all__ = ["ServerAddress", "read_address", "write_url"]
 
 _SCHEMES = ("postgresql", "postgres")
 _PORT = 5432
@@ -70,3 +70,11 @@ def read_address(url: str, /) -> ServerAddress:
         None if password is None else unquote(password),
         unquote(parts.path.strip("/")) or options.get("dbname"),
     )
+
+
+def write_url(address: ServerAddress, *, schema: str, port: int) -> str:
+    """Return the URL of a store in a schema, through the proxy on a port of this host."""
+    given = {"user": address.user, "password": address.password, "schema": schema}
+    options = urlencode({name: value for name, value in given.items() if value is not None})
+    database = quote(address.database or "", safe="")
+    return f"postgresql://127.0.0.1:{port}/{database}?sslmode=disable&{options}"

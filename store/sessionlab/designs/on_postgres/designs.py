@@ -14,11 +14,13 @@ from ..catalogue import Design, Flaw, docstring
 from ..faulty_proxy import FaultyProxy
 from . import ON_POSTGRES, right, wrong
 from .address import ServerAddress
+from .own import TemporaryPostgresStore
 from .store import PooledStore
 
 __all__ = ["make_designs"]
 
-_RIGHT = (
+_RIGHT: tuple[type[PooledStore | TemporaryPostgresStore], ...] = (
+    TemporaryPostgresStore,
     PooledStore,
     right.UpdateReturning,
     right.UniqueAndRetry,
@@ -46,7 +48,8 @@ def make_designs(address: ServerAddress, prefix: str, /) -> tuple[Design, ...]:
     Each store has a schema of its own, whose name begins with `prefix`.
     """
     schemas = map(f"{prefix}{{}}".format, count(1))
-    kinds: list[tuple[type[PooledStore], Flaw | None]] = [(kind, None) for kind in _RIGHT]
+    kinds: list[tuple[type[PooledStore | TemporaryPostgresStore], Flaw | None]]
+    kinds = [(kind, None) for kind in _RIGHT]
     kinds += [(kind, Flaw(anomaly, shown_in)) for kind, anomaly, shown_in in _WRONG]
     return tuple(
         _design(address, schemas, name, kind, flaw)
@@ -58,7 +61,7 @@ def _design(
     address: ServerAddress,
     schemas: Iterator[str],
     name: str,
-    kind: type[PooledStore],
+    kind: type[PooledStore | TemporaryPostgresStore],
     flaw: Flaw | None,
 ) -> Design:
     numbers = count()
