@@ -1,4 +1,4 @@
-"""Prints a comparison: the matrix, then each violation."""
+"""Prints a comparison: the matrix, then the violations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GLYPHS = {
 }
 _MARKS = {"stress": "*", "killed": ""}
 """A cell that was not explored shows its number of runs after this mark."""
-_PIPE_WIDTH = 240
+_PIPE_WIDTH = 280
 _COLUMN = 15
 
 
@@ -33,10 +33,8 @@ def show_comparison(comparison: Comparison, unexpected: Sequence[str]) -> None:
     for table in _matrix(comparison, console.width):
         console.print(table)
     for row in comparison.rows:
-        for cell in row.cells:
-            if cell.picture is not None:
-                for line in _describe_violation(row, cell):
-                    console.print(line, soft_wrap=True)
+        for line in _describe_row(row):
+            console.print(line, soft_wrap=True)
     histories = sum(cell.histories for row in comparison.rows for cell in row.cells)
     console.print(f"{histories:,} histories in {comparison.seconds:.1f} s")
     if any(cell.how == "stress" for row in comparison.rows for cell in row.cells):
@@ -70,7 +68,24 @@ def _format_cell(cell: Cell) -> Text:
     return styled(f"{glyph} {cell.note or cell.verdict.value}{runs}", style=style)
 
 
-def _describe_violation(row: Row, cell: Cell) -> Iterator[Text]:
+def _describe_row(row: Row) -> Iterator[Text]:
+    """Describe each violation; of a design that is wrong on purpose the one it is known for, and
+    the others in a line."""
+    broken = [cell for cell in row.cells if cell.picture is not None]
+    if row.right is not False:
+        for cell in broken:
+            yield from _describe_violation(row, cell)
+        return
+    mistake = row.summary.partition(":")[0].lower()
+    broken.sort(key=lambda cell: cell.picture is None or cell.picture.anomaly != mistake)
+    for cell in broken[:1]:
+        yield from _describe_violation(row, cell, mistake=row.summary)
+    others = [f"{each.workload} ({each.picture.anomaly})" for each in broken[1:] if each.picture]
+    if others:
+        yield styled(f"  also broken: {', '.join(others)}", "dim")
+
+
+def _describe_violation(row: Row, cell: Cell, *, mistake: str = "") -> Iterator[Text]:
     picture = cell.picture
     if picture is None:
         return
@@ -81,6 +96,8 @@ def _describe_violation(row: Row, cell: Cell) -> Iterator[Text]:
         styled(picture.anomaly, "bold red"),
         f" after {after}",
     )
+    if mistake:
+        yield styled(f"  {mistake}")
     yield styled(f"  {' '.join(picture.why.split())}")
     if picture.token is not None:
         call = f'replay_cell("{row.design}", "{cell.workload}", "{picture.token}")'

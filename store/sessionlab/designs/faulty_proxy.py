@@ -37,6 +37,7 @@ class FaultyProxy:
         self._rng = rng
         self._loses, self._keeps = loses, keeps
         self._faults_enabled = False
+        self._closed = False
         self._left = 0
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -55,16 +56,23 @@ class FaultyProxy:
             self._socket.close()
             return
         self._listener.close()
+        self._closed = True
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await _turns()  # what was aborted is closed
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closed:  # it was on its way when the listener was closed
+            writer.transport.abort()
+            return
         task = asyncio.get_running_loop().create_task(self._forward(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Also of a task that is cancelled before its first step.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         pumps: list[asyncio.Task[None]] = []
@@ -101,9 +109,7 @@ class FaultyProxy:
             for piece in self._pieces(data):
                 sink.write(piece)
                 await sink.drain()
-                # One turn sends the piece, the next delivers it to a reader on this loop.
-                for _ in range(3):
-                    await asyncio.sleep(0)
+                await _turns()
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
         size = len(data)
@@ -122,3 +128,9 @@ class FaultyProxy:
                     return
             sink.write(data)
             await sink.drain()
+
+
+async def _turns() -> None:
+    """Let the loop turn: one turn sends a piece, the next delivers it to a reader on this loop."""
+    for _ in range(3):
+        await asyncio.sleep(0)

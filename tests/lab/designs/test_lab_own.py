@@ -36,7 +36,7 @@ def test_ten_methods_are_enough(own: str) -> None:
     """Operations beyond ten methods are not offered; all other promises hold."""
     row, comparison = compared(f"{own}:Ten")
     not_offered = {name for name, each in verdicts(row).items() if each is CellVerdict.NOT_OFFERED}
-    assert not_offered == {"batches", "limits", "kills"}
+    assert not_offered == {"batches", "following", "watching", "limits", "kills"}
     assert set(verdicts(row).values()) == {CellVerdict.HOLDS, CellVerdict.NOT_OFFERED}
     assert (row.summary, row.right) == ("Ten methods, passed on.", None)
     assert unexpected(comparison) == ()
