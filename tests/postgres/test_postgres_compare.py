@@ -39,8 +39,9 @@ def used(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
     """A server on which somebody has something, and has it afterwards."""
     postgres_server.psql("CREATE SCHEMA compare_not_ours")
     yield postgres_server
-    assert postgres_server.psql(SCHEMAS) == "1"
+    left = postgres_server.psql(SCHEMAS)
     postgres_server.psql("DROP SCHEMA compare_not_ours")
+    assert left == "1"
 
 
 @pytest.fixture(scope="module")

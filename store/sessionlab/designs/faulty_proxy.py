@@ -55,8 +55,10 @@ class FaultyProxy:
         if self._listener is None:
             self._socket.close()
             return
-        self._listener.close()
         self._closed = True
+        # A listener that is closed in the middle of an accept leaves that connection open.
+        await _turns()
+        self._listener.close()
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()

@@ -26,27 +26,27 @@ class TemporaryPostgresStore(PostgresSessionStore):
         limits: StoreLimits | None = None,
     ) -> None:
         super().__init__(write_url(address, schema=schema, port=proxy.port), limits=limits)
-        self._address, self._schema, self._proxy = address, schema, proxy
+        self._lab_server, self._lab_schema, self._lab_proxy = address, schema, proxy
 
     async def open(self) -> Self:
         """Open the store, then enable the faults of the proxy."""
-        await self._proxy.open()
+        await self._lab_proxy.open()
         try:
             await super().open()
         except BaseException:
-            await self._proxy.aclose()
+            await self._lab_proxy.aclose()
             raise
-        self._proxy.enable_faults()
+        self._lab_proxy.enable_faults()
         return self
 
     async def aclose(self, *, timeout: float | None = None) -> None:
         """Close the store and drop its schema."""
         was_open = self.is_open
         await super().aclose(timeout=timeout)
-        await self._proxy.aclose()
+        await self._lab_proxy.aclose()
         if was_open:
-            connection = await connect(self._address)
+            connection = await connect(self._lab_server)
             try:
-                await connection.execute(f"DROP SCHEMA IF EXISTS {self._schema} CASCADE")
+                await connection.execute(f"DROP SCHEMA IF EXISTS {self._lab_schema} CASCADE")
             finally:
                 await connection.close()
