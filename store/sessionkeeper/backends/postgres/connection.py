@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from .address import PostgresAddress
 from .driver import StoreConnection
+from .thread_loop import ThreadLoop
 
 __all__ = ["GivenUp", "PostgresConnection", "Record"]
 
@@ -37,7 +38,7 @@ class PostgresConnection:
     def __init__(self, address: PostgresAddress, *, patience: float) -> None:
         self._address = address
         self._patience = patience
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: ThreadLoop | None = None
         self._connection: StoreConnection | None = None
         self._task: asyncio.Task[Any] | None = None
         self._must_finish = False
@@ -62,20 +63,30 @@ class PostgresConnection:
         """Connect; a connection that is open is dropped before."""
         self.drop()
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
+            self._loop = ThreadLoop()
         self._connection = self.run(
             self._address.connect(timeout=self._patience, lock_timeout=self._patience)
         )
         self._connection.add_log_listener(self._hear)
+        self._loop.take_connection()
 
-    def run(self, work: Coroutine[Any, Any, T], *, must_finish: bool = False) -> T:
-        """Run a coroutine on this thread; with `must_finish`, `interrupt` lets it go on."""
-        if self._loop is None or (self.interrupted and not must_finish):
+    def run(
+        self, work: Coroutine[Any, Any, T], *, must_finish: bool = False, only_waits: bool = False
+    ) -> T:
+        """Run a coroutine on this thread; with `must_finish`, `interrupt` lets it go on.
+
+        `only_waits` says that it waits for answers of this connection and for nothing else.
+        """
+        loop = self._loop
+        if loop is None or (self.interrupted and not must_finish):
             work.close()
             raise GivenUp
         self._must_finish = must_finish
         try:
-            return self._loop.run_until_complete(self._bounded(work))
+            if only_waits and loop.is_direct:
+                # A lock is waited for on the server, which answers when that takes too long.
+                return loop.exchange(work, seconds=2 * self._patience, stops=self._stops)
+            return loop.run(self._bounded(work))
         except asyncio.CancelledError:
             raise GivenUp from None
         except TimeoutError:
@@ -87,23 +98,25 @@ class PostgresConnection:
 
     def fetch(self, sql: str, *parameters: object) -> Sequence[Record]:
         """Return the rows of a statement."""
-        found: Sequence[Record] = self.run(self.protocol.fetch(sql, *parameters))
+        found: Sequence[Record] = self.run(self.protocol.fetch(sql, *parameters), only_waits=True)
         return found
 
     def fetch_row(self, sql: str, *parameters: object) -> Record | None:
         """Return the first row of a statement, if there is one."""
-        found: Record | None = self.run(self.protocol.fetchrow(sql, *parameters))
+        found: Record | None = self.run(self.protocol.fetchrow(sql, *parameters), only_waits=True)
         return found
 
     def execute(self, script: str, *, must_finish: bool = False) -> str:
         """Run statements without parameters in one round trip; return the tag of the last one."""
-        tag: str = self.run(self.protocol.execute(script), must_finish=must_finish)
+        tag: str = self.run(self.protocol.execute(script), must_finish=must_finish, only_waits=True)
         return tag
 
     def drop(self) -> None:
         """Cut the connection without a word; the server rolls back what was not committed."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            if self._loop is not None:
+                self._loop.leave_connection()
             with suppress(Exception):
                 connection.terminate()
             self._end_tasks()
@@ -114,6 +127,7 @@ class PostgresConnection:
         loop = self._loop
         if loop is None:
             return
+        loop.leave_connection()
         if connection is not None:
             with suppress(Exception):
                 self.run(connection.close(timeout=1.0), must_finish=True)
@@ -128,8 +142,12 @@ class PostgresConnection:
         self.interrupted = True
         loop = self._loop
         if loop is not None:
+            loop.wake()
             with suppress(RuntimeError):  # it is closed already
                 loop.call_soon_threadsafe(self._stop_waiting)
+
+    def _stops(self) -> bool:
+        return self.interrupted and not self._must_finish
 
     def _stop_waiting(self) -> None:
         if self._task is not None and not self._must_finish:
@@ -137,7 +155,6 @@ class PostgresConnection:
 
     async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
         self._task = asyncio.current_task()
-        # A lock is waited for on the server, which answers when that takes too long.
         async with asyncio.timeout(2 * self._patience):
             return await work
 
