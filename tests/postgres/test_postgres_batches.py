@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from postgres_server import PostgresServer
-from sessionkeeper import PostgresSessionStore, Session, StoreLimits
+from sessionkeeper import PostgresSessionStore, Session, SessionNotFound, StoreLimits
 
 from tests.support.sessions import new_session, note
 
@@ -130,10 +130,10 @@ async def test_revisions_grow_over_all_processes(postgres_url: str) -> None:
 
 
 @pytest.mark.parametrize("appends", [1, 64])
-async def test_a_batch_of_appends_takes_four_round_trips(
+async def test_a_batch_of_appends_takes_three_round_trips(
     postgres_url: str, appends: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store's lock, the rows' locks, what is written, and the commit."""
+    """The store's lock, what is written to rows that are as they were kept, and the commit."""
     async with PostgresSessionStore(postgres_url) as store:
         for n in range(appends):
             await warm(store, f"s{n}")
@@ -147,7 +147,38 @@ async def test_a_batch_of_appends_takes_four_round_trips(
 
         monkeypatch.setattr(connection, "run", count)
         await asyncio.gather(*(store.add_frame(note(2, f"s{n}")) for n in range(appends)))
-        assert len(asked) == 4, asked
+        assert len(asked) == 3, asked
+
+
+async def test_a_batch_whose_rows_others_changed_locks_them_first(postgres_url: str) -> None:
+    """Numbers go on where the other process stopped; a session that is gone takes nothing."""
+    async with PostgresSessionStore(postgres_url) as one, PostgresSessionStore(postgres_url) as two:
+        for each in "abc":
+            await warm(one, each)
+            await one.add_frame(note(1, each))
+        assert one._writer._locking == 0
+        await two.add_frame(note(2, "a"))
+        await two.modify_session("b", tagged)
+        await two.delete_session("c")
+        told = await asyncio.gather(
+            *(one.add_frame(note(3, each)) for each in "abc"), return_exceptions=True
+        )
+        assert told[:2] == [3, 2]
+        assert isinstance(told[2], SessionNotFound)
+        assert one._writer._locking > 0
+        assert [each.seq for each in await two.read_frames("a")] == [1, 2, 3]
+        assert len((await one.get_session("b")).tags) == 1
+
+
+async def test_a_refusal_is_of_the_row_as_it_is(postgres_url: str) -> None:
+    """What a kept row would refuse, but the row that is there takes, is taken."""
+    async with PostgresSessionStore(postgres_url) as one, PostgresSessionStore(postgres_url) as two:
+        await warm(one, "a")
+        await one.add_frame(note(1, "a"))
+        await two.add_frame(note(2, "a"))
+        found = await one.add_frames("a", [note(3, "a")], expected_last_seq=2)
+        assert found == range(3, 4)
+        assert one._writer._locking > 0
 
 
 async def test_the_limit_on_all_bytes_is_exact_near_its_end(postgres_url: str) -> None:

@@ -13,7 +13,7 @@ from ...values.ids import is_session_id
 from .codec import LOG_COLUMNS, SESSION_COLUMNS, PostgresRow, read_row
 from .connection import PostgresConnection, Record
 
-__all__ = ["READ_ROWS", "WRITE_LOGS", "RowTable", "make_row"]
+__all__ = ["READ_ROWS", "UPDATE_LOGS", "WRITE_LOGS", "RowTable", "make_row"]
 
 MAX_KEPT = 4_096
 """Rows that are kept from batch to batch."""
@@ -52,6 +52,16 @@ WRITE_LOGS = (
     " gap_frames = excluded.gap_frames, ended = excluded.ended"
 )
 """Takes an array for each column."""
+UPDATE_LOGS = (
+    "UPDATE logs SET steady_active_at = new.steady_active_at, last_activity = new.last_activity,"
+    " frame_count = new.frame_count, last_seq = new.last_seq, byte_count = new.byte_count,"
+    " odd_frames = new.odd_frames, gap_frames = new.gap_frames"
+    " FROM unnest({}::bigint[], {}::xid[], {}::float8[], {}::float8[], {}::bigint[], {}::bigint[],"
+    " {}::bigint[], {}::bigint[], {}::bigint[]) AS new (session, xmin, steady_active_at,"
+    " last_activity, frame_count, last_seq, byte_count, odd_frames, gap_frames)"
+    " WHERE logs.session = new.session AND logs.xmin = new.xmin RETURNING 1"
+)
+"""Takes an array for each column; rows that anybody else wrote since are left, and not returned."""
 _WRITE_LOGS = WRITE_LOGS.format(*(f"${place}" for place in range(1, 11)))
 _SESSION_COUNT = SESSION_COLUMNS.count(",") + 1
 _LOG_COUNT = LOG_COLUMNS.count(",") + 1
@@ -66,9 +76,13 @@ class RowTable:
 
     def forget(self) -> None:
         """Drop all rows: their changes were rolled back, or nobody knows."""
-        self._kept: dict[int, PostgresRow] = {}
-        self._bytes = 0
+        self._drop_kept()
         self._begin()
+
+    def _drop_kept(self) -> None:
+        self._kept: dict[int, PostgresRow] = {}
+        self._kept_ids: dict[str, PostgresRow] = {}
+        self._bytes = 0
 
     def _begin(self) -> None:
         self.by_id: dict[str, PostgresRow | None] = {}
@@ -84,8 +98,24 @@ class RowTable:
             for row in self._rewritten:
                 row.fields_xmin = xmin
         if len(self._kept) > MAX_KEPT or self._bytes > MAX_KEPT_BYTES:
-            self._kept, self._bytes = {}, 0
+            self._drop_kept()
         self._begin()
+
+    def take_kept(self, ids: Collection[str]) -> bool:
+        """Take the rows of these ids into the batch as they were kept; False if one was not.
+
+        Nobody knows whether they are still so. `UPDATE_LOGS` finds out.
+        """
+        found = {each: self._kept_ids.get(each) for each in ids}
+        if None in found.values():
+            return False
+        self.by_id.update(found)
+        return True
+
+    @property
+    def are_all_changed(self) -> bool:
+        """Whether the batch changed every row that it has."""
+        return len(self.dirty) == len(self.by_id)
 
     def lock(self, ids: Collection[str]) -> None:
         """Lock and read the rows of some ids, for the transaction."""
@@ -124,13 +154,14 @@ class RowTable:
     def add(self, row: PostgresRow) -> None:
         """Take a row into the batch, and keep it."""
         self.by_id[row.id] = row
-        self._kept[row.number] = row
+        self._kept[row.number] = self._kept_ids[row.id] = row
         self._bytes += row.stored_bytes
 
     def remove(self, row: PostgresRow) -> None:
         """Note that the session exists no more."""
         self.by_id[row.id] = None
         self._kept.pop(row.number, None)
+        self._kept_ids.pop(row.id, None)
         self.dirty.pop(row.number, None)
 
     def in_batch(self, row: PostgresRow) -> PostgresRow:
@@ -158,6 +189,25 @@ class RowTable:
         """Return an array for each column of the logs of rows that were changed."""
         columns = [row.log_columns() for row in self.dirty.values()]
         return list(zip(*columns, strict=True)) if columns else [()] * (_LOG_COUNT + 1)
+
+    def kept_arrays(self) -> Sequence[Sequence[Any]]:
+        """Return the arrays of `UPDATE_LOGS`, in the order in which rows are locked."""
+        rows = [self.dirty[number] for number in sorted(self.dirty)]
+        columns = [
+            (
+                row.number,
+                row.xmin,
+                row.steady_active_at,
+                row.last_activity,
+                row.frame_count,
+                row.last_seq,
+                row.byte_count,
+                row.odd_frames,
+                row.gap_frames,
+            )
+            for row in rows
+        ]
+        return list(zip(*columns, strict=True))
 
 
 def make_row(columns: Record) -> PostgresRow:

@@ -12,7 +12,7 @@ from .connection import PostgresConnection
 from .counters import encode_values
 from .frames import INSERT_FRAMES
 from .notices import encode_notices
-from .rows import WRITE_LOGS
+from .rows import UPDATE_LOGS, WRITE_LOGS
 from .tables import PostgresTables
 
 __all__ = ["WriterRow", "Written", "write_batch"]
@@ -32,13 +32,22 @@ _NEXT_BATCH = (
 )
 _FRAMES = INSERT_FRAMES.format(*(f"${place}" for place in range(9, 16)))
 _LOGS = WRITE_LOGS.format(*(f"${place}" for place in range(16, 26)))
-_WRITE_FIRST, _WRITE_NEXT = (
-    f"WITH own AS ({own}), new_frames AS ({_FRAMES}), new_logs AS ({_LOGS})"  # noqa: S608 - ours
+_KEPT_LOGS = UPDATE_LOGS.format(*(f"${place}" for place in range(16, 25)))
+_ANSWER = (
     " SELECT (SELECT count(*) FROM own), pg_current_xact_id()::xid, pg_current_xact_id()::text,"
     " (SELECT coalesce(sum(bytes), 0)::bigint FROM writers), (SELECT count(*) FROM writers),"
     " (SELECT count(pg_notify($7, notice)) FROM unnest($8::text[]) AS notice"
     " WHERE EXISTS (SELECT 1 FROM watchers WHERE id <> $1 AND until > now()))"
+)
+_WRITE_FIRST, _WRITE_NEXT = (
+    f"WITH own AS ({own}), new_frames AS ({_FRAMES}), new_logs AS ({_LOGS}){_ANSWER}, 0"
     for own in (_FIRST_BATCH, _NEXT_BATCH)
+)
+# The logs first: whoever waits for a row waits before it has written a frame of the same number.
+_WRITE_KEPT = (
+    f"WITH own AS ({_NEXT_BATCH}), new_logs AS ({_KEPT_LOGS}),"  # noqa: S608 - ours
+    f" new_frames AS ({_FRAMES} WHERE (SELECT count(*) FROM new_logs) = cardinality($16))"
+    f"{_ANSWER}, (SELECT count(*) FROM new_logs)"
 )
 _COUNT_OWN = (
     "INSERT INTO principals (principal, sessions)"
@@ -69,12 +78,21 @@ class Written(NamedTuple):
     """Bytes of all messages in the store, without this batch."""
     writers: int
     """Rows of writers, without a new one."""
+    is_whole: bool
+    """False if somebody else changed a row that the batch took as it was kept; then roll back."""
 
 
 def write_batch(
-    connection: PostgresConnection, tables: PostgresTables, row: WriterRow, *, channel: str
+    connection: PostgresConnection,
+    tables: PostgresTables,
+    row: WriterRow,
+    *,
+    channel: str,
+    are_kept: bool,
 ) -> Written | None:
     """Write all that a batch changed; None if the writer has no such row any more.
+
+    With `are_kept`, its rows are not locked yet, and only their logs were changed.
 
     Raises what asyncpg raises.
     """
@@ -87,8 +105,10 @@ def write_batch(
         connection.fetch(_COUNT_OWN, names, list(grown.values()))
         connection.fetch(_DROP_ABSENT, names)
     batch = row.last_batch + 1
+    rows = tables.rows_of_batch
+    logs = rows.kept_arrays() if are_kept else rows.log_arrays()
     found = connection.fetch(
-        _WRITE_NEXT if row.last_batch else _WRITE_FIRST,
+        _WRITE_KEPT if are_kept else _WRITE_NEXT if row.last_batch else _WRITE_FIRST,
         row.id,
         batch,
         row.last_batch,
@@ -98,7 +118,10 @@ def write_batch(
         channel,
         encode_notices(row.id, batch, tables.announced),
         *tables.frames.take_pending(),
-        *tables.rows_of_batch.log_arrays(),
+        *logs,
     )
-    is_written, xmin, xid, total_bytes, writers, _ = found[0]
-    return Written(xmin, int(xid), total_bytes, writers) if is_written else None
+    is_written, xmin, xid, total_bytes, writers, _, updated = found[0]
+    if not is_written:
+        return None
+    is_whole = not are_kept or updated == len(rows.dirty)
+    return Written(xmin, int(xid), total_bytes, writers, is_whole)

@@ -41,10 +41,16 @@ SHARED_BYTES = 8 * 1024 * 1024
 """Bytes of messages that a batch may add while others write, so that `max_total_bytes` holds."""
 _PAUSE = 0.05
 """Seconds before a batch is tried again."""
+_LOCKING = 32
+"""Batches that lock their rows first, after one found a row that somebody else had changed."""
 
 
 class _Repeat(Exception):
     """The batch has no effect, and must be applied again."""
+
+
+class _RowsChanged(_Repeat):
+    """Rows that the batch took as they were kept may have changed: it must lock them first."""
 
 
 class _CommitLost(Exception):
@@ -87,6 +93,8 @@ class PostgresWriter(Transactions[PostgresTables]):
         self._commits_alone = False
         self._is_near_limit = False
         self._has_store = False
+        self._trusts_rows = False
+        self._locking = 0  # how many batches more lock their rows first
         self._sent: BatchId | None = None  # whose COMMIT was sent last
 
     def _begin_writer(self) -> None:
@@ -139,7 +147,21 @@ class PostgresWriter(Transactions[PostgresTables]):
             self._tables.last_number = found[0][0]
         else:
             self._tables.begin_counting(CounterValues())
-        self._tables.prefetch(set(session_ids(commands)))
+        ids = set(session_ids(commands))
+        self._trusts_rows = self._may_trust_rows(commands) and (
+            self._tables.rows_of_batch.take_kept(ids)
+        )
+        if not self._trusts_rows:
+            self._tables.prefetch(ids)
+
+    def _may_trust_rows(self, commands: Sequence[Command[PostgresTables, Any]]) -> bool:
+        """Whether rows may be used as they were kept, and be checked when they are written."""
+        if self._has_store:
+            return False
+        if self._locking:
+            self._locking -= 1
+            return False
+        return all(getattr(each, "adds", False) for each in commands)
 
     def apply(self, command: Command[PostgresTables, R], /) -> R:
         """Apply one command."""
@@ -148,6 +170,8 @@ class PostgresWriter(Transactions[PostgresTables]):
     def commit(self) -> Callable[[], None] | None:
         """Write and commit; return the function that notifies watchers and listeners."""
         tables = self._tables
+        if self._trusts_rows and not tables.rows_of_batch.are_all_changed:
+            raise _RowsChanged  # what was refused may be refused for a row that is no more
         if not tables.changed:
             self._connection.execute("ROLLBACK")
             self._ended(None)
@@ -172,13 +196,16 @@ class PostgresWriter(Transactions[PostgresTables]):
 
     def repeats(self, error: Exception, /) -> bool:
         """Whether the batch is applied again: its reason passes, and there is time left."""
+        may_be_stale = self._trusts_rows and not isinstance(error, GivenUp)
         is_repeated = isinstance(error, _Repeat) or must_repeat(error)
-        if not is_repeated and not is_lost(error):
+        if not may_be_stale and not is_repeated and not is_lost(error):
             return False
         waited = time.monotonic() - self._since
         if self._connection.interrupted or waited > self._patience:
             return False
-        if is_repeated:
+        if may_be_stale and not is_lost(error):
+            self._locking = _LOCKING
+        elif is_repeated:
             self._commits_alone = True  # so that it meets nobody again
         else:
             self._connection.drop()
@@ -275,10 +302,13 @@ class PostgresWriter(Transactions[PostgresTables]):
             tables,
             WriterRow(self.writer_id, self._batch, counted),
             channel=self._channel,
+            are_kept=self._trusts_rows,
         )
         if written is None:  # the row was not used for long, and added to others
             self._begin_writer()
             raise _Repeat
+        if not written.is_whole:
+            raise _RowsChanged
         room = tables.limits.max_total_bytes - written.total_bytes - delta.bytes
         # All others may be adding as much at this moment.
         self._is_near_limit = room < (written.writers + 1) * SHARED_BYTES
@@ -288,6 +318,7 @@ class PostgresWriter(Transactions[PostgresTables]):
 
     def _commit(self, batch: BatchId) -> None:
         self._connection.warnings.clear()
+        self._trusts_rows = False  # the server has checked them
         self._sent = batch
         try:
             tag = self._connection.execute("COMMIT", must_finish=True)
