@@ -23,6 +23,10 @@ _STORES = count(1)
 class PostgresKit(AtomicSessionStoreConformance):
     """Every store has a schema of its own."""
 
+    # A test makes a thousand transactions one after the other, each synced, on a machine that may
+    # be busy.
+    patience = 120.0
+
     url: str
     server: PostgresServer
 
