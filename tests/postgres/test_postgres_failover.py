@@ -146,6 +146,48 @@ async def test_a_primary_that_was_replaced_is_not_used_again(
     assert primary.psql("SELECT count(*) FROM sessionkeeper.frames") == "0"
 
 
+async def _move_the_writer(
+    store: PostgresSessionStore,
+    primary: PostgresServer,
+    replica: StreamingReplica,
+    name: PostgresProxy,
+) -> None:
+    """Let only the writing connection end, when the name has moved; the reading one stays."""
+    await store.create_session(session("a"))
+    assert await store.count_frames("a") == 0
+    await asyncio.to_thread(replica.catch_up)
+    await asyncio.to_thread(replica.promote)
+    name.server_port = replica.port
+    process = store._writer._connection.protocol.get_server_pid()
+    await asyncio.to_thread(primary.psql, "SELECT pg_terminate_backend($1::int)", process)
+    assert await add(store, 1) == 1
+
+
+async def test_reads_follow_when_the_writer_has_found_another_server(
+    primary: PostgresServer, replica: StreamingReplica, name: PostgresProxy
+) -> None:
+    """The old one still answers on the connection that reads, and knows nothing of the write."""
+    url = primary.url_of("postgres", port=name.port)
+    async with PostgresSessionStore(url, patience=20.0) as store:
+        await _move_the_writer(store, primary, replica, name)
+        assert await store.count_frames("a") == 1
+
+
+async def test_the_tests_notice_reads_that_stay_behind(
+    primary: PostgresServer,
+    replica: StreamingReplica,
+    name: PostgresProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reader that does not look where the writer is answers what was true before."""
+    fixed = property(lambda _: 1, lambda _, value: None)
+    monkeypatch.setattr(writer.PostgresWriter, "generation", fixed, raising=False)
+    url = primary.url_of("postgres", port=name.port)
+    async with PostgresSessionStore(url, patience=20.0) as store:
+        await _move_the_writer(store, primary, replica, name)
+        assert await store.count_frames("a") == 0
+
+
 async def test_an_asynchronous_replica_may_lack_the_last_writes_and_watchers_learn_it(
     primary: PostgresServer, replica: StreamingReplica
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
@@ -11,11 +12,12 @@ from typing import Any
 import asyncpg
 import pytest
 from postgres_appending import add
+from postgres_binaries import SERVER_USER
 from postgres_disk import SmallDisk, small_disk
 from postgres_folders import ServerFolders
 from postgres_server import PostgresServer
 from redis_operations import add_up, note, session
-from sessionkeeper import MessageEnvelope, StoreUnavailable
+from sessionkeeper import MessageEnvelope, OutcomeUnknown, StoreUnavailable
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
 SIZE = 100_000
@@ -63,6 +65,53 @@ async def test_a_full_disk_is_said_and_freed_space_is_used(
                 await asyncio.to_thread(server.start)
             assert await add(store, "after") == acknowledged + 1
             assert await store.count_frames("a") == acknowledged + 1
+            await add_up(store)
+
+
+@contextmanager
+def cramped_log(folders: ServerFolders) -> Iterator[tuple[PostgresServer, SmallDisk]]:
+    """A server with only its write-ahead log on a small disk."""
+    with small_disk(folders, 100) as disk:
+        server = PostgresServer(folders, {"max_wal_size": "64MB", "min_wal_size": "32MB"})
+        log = server.data / "pg_wal"
+        shutil.move(log, disk.folder / "pg_wal")
+        for each in (disk.folder / "pg_wal", *(disk.folder / "pg_wal").rglob("*")):
+            SERVER_USER.own(each)
+        log.symlink_to(disk.folder / "pg_wal")
+        try:
+            server.start()
+            yield server, disk
+        finally:
+            disk.free()
+            server.close()
+
+
+async def test_a_server_whose_log_is_full_has_lost_nothing_when_it_is_started_again(
+    postgres_folders: ServerFolders,
+) -> None:
+    """It ends itself in the middle of a batch: calls get a true or an unknown outcome."""
+    with cramped_log(postgres_folders) as (server, disk):
+        async with PostgresSessionStore(server.url, patience=1.0) as store:
+            await store.create_session(session("a"))
+            await asyncio.to_thread(disk.fill)
+            count, unknown = 0, ""
+            for n in range(1000):
+                try:
+                    await store.add_frame(big(n))
+                except StoreUnavailable:
+                    break
+                except OutcomeUnknown as error:
+                    unknown = error.operation_id
+                    break
+                count += 1
+            assert count < 999
+            await asyncio.to_thread(disk.free)
+            if not server.running:
+                await asyncio.to_thread(server.start)
+            await add(store, "after")
+            if unknown and await store.resolve(unknown):
+                count += 1
+            assert await store.count_frames("a") == count + 1
             await add_up(store)
 
 
