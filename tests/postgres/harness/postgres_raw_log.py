@@ -48,8 +48,7 @@ class RawLog:
         (self.schema,) = parse_qs(parts.query)["schema"]
         self.url = url.partition("?")[0]
         server.psql(_TABLES.format(schema=self.schema))
-        self.oid = int(server.psql("SELECT oid FROM pg_namespace WHERE nspname = $1", self.schema))
-        self.channel = channel_name(self.oid)
+        self.channel = channel_name(self.schema)
         self._reading = asyncio.Lock()
         self._reader: Connection | None = None
         self._connections: list[Connection] = []

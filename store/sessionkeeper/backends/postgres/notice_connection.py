@@ -25,9 +25,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger("sessionkeeper")
 
-_READ_SCHEMA = (
-    "SELECT oid::bigint, nspname::text FROM pg_namespace WHERE nspname = current_schema()"
-)
+_READ_SCHEMA = "SELECT current_schema()::text"
 # A batch that is being written holds the lock shared, and may have seen no watcher. It has ended
 # when the row is committed, and the next batch sees the row.
 _REGISTER = """
@@ -149,10 +147,8 @@ class NoticeConnection:
         self._id = None
         self._missed.restart()
         try:
-            # Of a schema that was made again, too: its name is the same, its channel is not.
-            found = await self._bounded(self._connection.fetch(_READ_SCHEMA))
-            oid, schema = found[0]
-            await self._bounded(self._connection.add_listener(channel_name(oid), self._receive))
+            schema = str(await self._bounded(self._connection.fetchval(_READ_SCHEMA)))
+            await self._bounded(self._connection.add_listener(channel_name(schema), self._receive))
             key = lock_key(schema)
             await self._bounded(
                 self._connection.execute(_REGISTER, STORE_LOCK, key, own, self.LIFETIME)

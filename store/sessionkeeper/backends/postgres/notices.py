@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import NamedTuple, cast
+from zlib import crc32
 
 import msgspec
 
@@ -34,10 +35,12 @@ class Notice(NamedTuple):
     """Of the sessions that changed; None if any may have."""
 
 
-def channel_name(schema_oid: int) -> str:
-    """Return the channel of a store, by the oid of its schema: a schema of the same name that is
-    made again is another store."""
-    return f"sessionkeeper_{schema_oid}"
+def channel_name(schema: str) -> str:
+    """Return the channel of a store: one for each schema of a database.
+
+    It is made of the name: a schema that a backup replaces under open stores has another oid.
+    """
+    return f"sessionkeeper_{crc32(schema.encode()):08x}"
 
 
 def encode_notices(writer_id: int, batch: int, ids: Collection[str] | None) -> list[str]:

@@ -271,7 +271,7 @@ class PostgresWriter(Transactions[PostgresTables]):
 
     def _check(self) -> None:
         self._tables.forget()  # it may be another server
-        self._opened = opened = self._connection.run(
+        self._opened = self._connection.run(
             open_schema(
                 self._connection.protocol,
                 self._address.schema,
@@ -284,7 +284,7 @@ class PostgresWriter(Transactions[PostgresTables]):
         begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock"
         self._begin_alone = f"{begin}{lock}"
         self._begin_shared = f"{begin}_shared{lock}"
-        self._channel = channel_name(opened.schema_oid)
+        self._channel = channel_name(self._address.schema)
         if self._clock is not None:
             self._clock.measure(self._ask_time)
 
