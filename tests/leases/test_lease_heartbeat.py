@@ -36,7 +36,7 @@ from sessionkeeper.recording import SessionRecorder
 from sessionkeeper.values.lease import TALLY_KEY, with_lease
 
 from tests.support.sessions import FakeClock, new_session, note
-from tests.support.stores import DESIGNS, FileStore
+from tests.support.stores import DESIGNS, FileStore, database_stores
 
 FAILED = SessionState.FAILED
 AT_ONCE = 0.0
@@ -44,14 +44,15 @@ AT_ONCE = 0.0
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
 
-@pytest.fixture(params=["actor", "sqlite"])
+@pytest.fixture(params=["actor", "sqlite", "postgres"])
 async def store(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[AtomicSessionStore]:
-    """A store in memory, and one in a file."""
+    """A store in memory, one in a file, and one in a database."""
     FileStore.folder = tmp_path
-    async with DESIGNS[request.param]() as store:
-        yield store
+    with database_stores(request):
+        async with DESIGNS[request.param]() as store:
+            yield store
 
 
 @pytest.fixture

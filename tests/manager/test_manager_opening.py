@@ -17,6 +17,8 @@ from sessionkeeper import (
     MemoryBackend,
     OwnedSessionStore,
     PlainSessionStore,
+    PostgresBackend,
+    PostgresSessionStore,
     RedisBackend,
     SessionManager,
     ShutdownReport,
@@ -222,9 +224,9 @@ async def _close_after(manager: SessionManager, turns: int) -> tuple[object, Shu
     return opened, report
 
 
-@pytest.mark.parametrize("backend", ["memory", "sqlite", "third party"])
+@pytest.mark.parametrize("backend", ["memory", "sqlite", "postgres", "third party"])
 async def test_closing_while_it_opens_ends_the_opening(
-    wire: Wire, tmp_path: Path, backend: str
+    wire: Wire, tmp_path: Path, backend: str, request: pytest.FixtureRequest
 ) -> None:
     """At whichever step: `open` raises `StoreClosed`, or it was open; and then all is closed."""
     tasks, threads = asyncio.all_tasks(), set(threading.enumerate())
@@ -235,6 +237,9 @@ async def test_closing_while_it_opens_ends_the_opening(
         elif backend == "sqlite":
             path = str(tmp_path / f"{turns}.db")
             manager = SessionManager(ManagerConfig(backend=SQLiteBackend(path=path)))
+        elif backend == "postgres":
+            url: str = request.getfixturevalue("postgres_url")
+            manager = SessionManager(ManagerConfig(backend=PostgresBackend(url=SecretStr(url))))
         else:
             manager = SessionManager()
         async with asyncio.timeout(300):
@@ -314,9 +319,9 @@ async def test_an_opening_whose_caller_is_cancelled_leaves_nothing_open(turns: i
     assert asyncio.all_tasks() == before
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite", "third party"])
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres", "third party"])
 async def test_a_store_that_is_closed_while_it_opens_stays_closed(
-    wire: Wire, tmp_path: Path, kind: str
+    wire: Wire, tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
     """The store by itself: closing wins, at whichever step."""
     tasks, threads = asyncio.all_tasks(), set(threading.enumerate())
@@ -324,6 +329,8 @@ async def test_a_store_that_is_closed_while_it_opens_stays_closed(
         store: AtomicSessionStore = ActorSessionStore()
         if kind == "sqlite":
             store = SQLiteSessionStore(tmp_path / f"{turns}.db")
+        elif kind == "postgres":
+            store = PostgresSessionStore(request.getfixturevalue("postgres_url"))
         elif kind == "third party":
             store = OwnedSessionStore(wire.TenMethods())
         opening = asyncio.create_task(store.open())

@@ -15,6 +15,7 @@ from sessionkeeper import (
     ManagerConfig,
     MemoryBackend,
     OwnedSessionStore,
+    PostgresSessionStore,
     RedisBackend,
     RedisSessionStore,
     Session,
@@ -221,7 +222,12 @@ async def test_a_bad_url_is_not_shown(form: str) -> None:
 
 def test_the_stores_with_an_owner_are_siblings() -> None:
     """Each is a store of its own kind, so `isinstance` tells them apart."""
-    siblings = [ActorSessionStore, SQLiteSessionStore, RedisSessionStore]
+    siblings: list[type[OwnerBackedStore]] = [
+        ActorSessionStore,
+        SQLiteSessionStore,
+        PostgresSessionStore,
+        RedisSessionStore,
+    ]
     for one in siblings:
         assert issubclass(one, OwnerBackedStore)
         assert [other for other in siblings if issubclass(one, other)] == [one]

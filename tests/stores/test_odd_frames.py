@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,7 +15,6 @@ from sessionkeeper import (
     LimitExceeded,
     MessageContext,
     MessageEnvelope,
-    SQLiteSessionStore,
     StoreLimits,
     StoreUnavailable,
 )
@@ -119,9 +117,10 @@ def test_any_bytes_at_all_come_back_from_a_third_partys_store(
     asyncio.run(check())
 
 
-async def test_a_copy_brings_odd_frames_over(tmp_path: Path) -> None:
-    """From memory to a file, with their reasons and counts."""
-    async with ActorSessionStore() as source, SQLiteSessionStore(tmp_path / "a.db") as target:
+@pytest.mark.parametrize("name", ["sqlite", "postgres"])
+async def test_a_copy_brings_odd_frames_over(name: str) -> None:
+    """From memory to a file or a database, with their reasons and counts."""
+    async with ActorSessionStore() as source, DESIGNS[name]() as target:
         await source.create_session(new_session("a"))
         await source.add_frames("a", [note(1), *odd(), gap()])
         report = await copy_sessions(source, target)

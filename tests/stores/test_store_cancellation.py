@@ -78,7 +78,7 @@ async def test_single_steps_cancelled_at_random(any_store: AtomicSessionStore, s
     assert await any_store.count_sessions() == len(await any_store.list_sessions())
 
 
-@pytest.mark.parametrize("name", ["actor", "sqlite", "owned"])
+@pytest.mark.parametrize("name", ["actor", "sqlite", "postgres", "owned"])
 async def test_a_caller_cancelled_while_queued_has_no_effect(name: str) -> None:
     """Still queued: certainly no effect; a deadline has the same meaning."""
     async with make_store(name) as store:

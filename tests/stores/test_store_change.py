@@ -127,7 +127,7 @@ async def test_a_change_cannot_call_the_store(
     assert await any_store.count_sessions() == 1
 
 
-@pytest.mark.parametrize("name", ["actor", "sqlite", "owned"])
+@pytest.mark.parametrize("name", ["actor", "sqlite", "postgres", "owned"])
 async def test_a_change_cannot_close_the_store(name: str, changing: Changing) -> None:
     """It cannot wait for the end of its own owner, either."""
 

@@ -57,7 +57,7 @@ def everything(store: AtomicSessionStore) -> list[Any]:
     ]
 
 
-@pytest.fixture(params=["actor", "sqlite", "owned"])
+@pytest.fixture(params=["actor", "sqlite", "postgres", "owned"])
 def owner(request: pytest.FixtureRequest) -> AtomicSessionStore:
     """A store with an owner, not yet open."""
     return make_store(request.param)

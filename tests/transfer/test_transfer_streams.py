@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from sessionkeeper import (
     Frame,
     MessageEnvelope,
     MessageKind,
-    SQLiteSessionStore,
 )
 from sessionkeeper.transfer import copy_sessions
 from sessionkeeper.transfer.copy_frames import Digest
@@ -29,8 +29,12 @@ from sessionkeeper.transfer.packed_frames import PackedFrames
 from sessionlab.conformance.samples import opaque
 
 from tests.support.sessions import new_session, note
+from tests.support.stores import DESIGNS, FileStore, database_stores
 
 STREAMS = ("x", None, "é\0", "x")
+
+lasting = pytest.mark.parametrize("name", ["sqlite", "postgres"])
+"""To a file, and to a database."""
 
 
 async def filled(store: AtomicSessionStore) -> list[MessageEnvelope]:
@@ -44,6 +48,13 @@ async def filled(store: AtomicSessionStore) -> list[MessageEnvelope]:
     return await store.get_frames("a")
 
 
+@pytest.fixture(autouse=True)
+def _places(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[None]:
+    FileStore.folder = tmp_path
+    with database_stores(request):
+        yield
+
+
 async def is_there(store: AtomicSessionStore, frames: list[MessageEnvelope]) -> None:
     """The same frames, also those of each stream, with the same numbers."""
     assert await store.get_frames("a") == frames
@@ -53,9 +64,10 @@ async def is_there(store: AtomicSessionStore, frames: list[MessageEnvelope]) -> 
         assert await store.count_frames("a", stream=stream) == len(seqs)
 
 
-async def test_an_import_has_the_streams_of_its_export(tmp_path: Path) -> None:
+@lasting
+async def test_an_import_has_the_streams_of_its_export(name: str) -> None:
     """With the numbers they had; only frames of a stream have it in their line."""
-    async with ActorSessionStore() as source, SQLiteSessionStore(tmp_path / "a.db") as target:
+    async with ActorSessionStore() as source, DESIGNS[name]() as target:
         frames = await filled(source)
         lines = await export_session(source, "a")
         shown = [json.loads(line) for line in lines[1:]]
@@ -71,9 +83,10 @@ async def test_an_import_has_the_streams_of_its_export(tmp_path: Path) -> None:
         assert kinds.count(MessageKind.OPAQUE) == 4
 
 
-async def test_a_copy_has_the_streams_of_its_source(tmp_path: Path) -> None:
+@lasting
+async def test_a_copy_has_the_streams_of_its_source(name: str) -> None:
     """And goes on with those that came since."""
-    async with ActorSessionStore() as source, SQLiteSessionStore(tmp_path / "a.db") as target:
+    async with ActorSessionStore() as source, DESIGNS[name]() as target:
         frames = await filled(source)
         assert (await copy_sessions(source, target)).differences == []
         await is_there(target, frames)
