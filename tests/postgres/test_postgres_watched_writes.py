@@ -24,7 +24,7 @@ from sessionkeeper.backends.postgres.notice_connection import NoticeConnection
 KEYS = ("a", "b", "c")
 STORES = 3
 CALLERS = 4
-EACH = 40
+EACH = 25
 
 
 class Scene:
@@ -150,7 +150,7 @@ async def test_all_watchers_see_the_log_while_the_server_is_killed(
             await asyncio.to_thread(server.terminate_clients)
         else:
             await asyncio.to_thread(server.restart, mode)  # type: ignore[arg-type]
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1.0)
 
     await Scene(server.url).run(trouble, mode)
 
@@ -162,10 +162,11 @@ async def test_all_watchers_see_the_log_while_connections_are_cut(
     dice = Random("cut")
 
     async def trouble(proxy: PostgresProxy) -> None:
-        marker = dice.choice((b"COMMIT\0", b"LISTEN", b"watchers", b"FROM writers", b"frames"))
-        cut = dice.choice((proxy.cut_answer, proxy.cut_request))
-        cut(dice.randrange(60), marker, reset=dice.random() < 0.5)
-        await asyncio.sleep(dice.uniform(0, 0.1))
+        if all(each.happened.is_set() for each in proxy.faults()):
+            marker = dice.choice((b"COMMIT\0", b"LISTEN", b"watchers", b"FROM writers", b"frames"))
+            cut = dice.choice((proxy.cut_answer, proxy.cut_request))
+            cut(dice.randrange(60), marker, reset=dice.random() < 0.5)
+        await asyncio.sleep(dice.uniform(0, 0.3))
 
     async with proxied(own_postgres_server.port) as proxy:
         url = own_postgres_server.url_of("postgres", port=proxy.port)
