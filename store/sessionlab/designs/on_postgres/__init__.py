@@ -6,6 +6,7 @@ Read `designs`, `schema`, `sessions`, `store`, `overtaking`, then `wrong/`, `rig
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from uuid import uuid4
 
 from sessionkeeper.values.errors import BackendNotImplemented, StoreUnavailable
@@ -43,10 +44,8 @@ class PostgresDesigns:
 
     def __init__(self, url: str, /) -> None:
         self._address = read_address(url)
-        try:
-            import asyncpg  # noqa: F401
-        except ModuleNotFoundError:
-            raise BackendNotImplemented("postgres") from None
+        if find_spec("asyncpg") is None:
+            raise BackendNotImplemented("postgres")
         self._prefix = f"compare_{uuid4().hex[:16]}_"
 
     def designs(self) -> tuple[Design, ...]:
