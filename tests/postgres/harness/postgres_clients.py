@@ -81,15 +81,24 @@ async def one_thing(
 
 
 class Clients:
-    """So many at a time, each on one of some recording stores, until all rounds are done."""
+    """So many at a time, each on one of some recording stores, until all rounds are done.
+
+    With `until`, they go on to that event.
+    """
 
     def __init__(
-        self, *stores: RecordingStore, count: int = 8, rounds: int = 30, cancelled: float = 0.05
+        self,
+        *stores: RecordingStore,
+        count: int = 8,
+        rounds: int = 30,
+        cancelled: float = 0.05,
+        until: asyncio.Event | None = None,
     ) -> None:
         self._stores = stores
         self._count = count
         self._rounds = rounds
         self._cancelled = cancelled
+        self._until = until
         self._done = 0
         self._arrived: list[tuple[int, asyncio.Event]] = []
         self.over = asyncio.Event()
@@ -111,7 +120,9 @@ class Clients:
 
     async def _client(self, number: int, dice: Random) -> None:
         store = self._stores[number % len(self._stores)]
-        for n in range(self._rounds):
+        n = 0
+        while n < self._rounds or not (self._until is None or self._until.is_set()):
+            n += 1
             task = asyncio.ensure_future(one_thing(store, dice, f"{number}-{n}"))
             if dice.random() < self._cancelled:
                 await asyncio.sleep(dice.choice((0, 0, 0.001, 0.004)))

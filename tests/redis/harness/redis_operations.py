@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 from sessionkeeper import (
     AtomicSessionStore,
     MessageEnvelope,
-    RedisSessionStore,
     Session,
     SessionEvent,
 )
@@ -169,7 +168,7 @@ async def add_up(store: AtomicSessionStore) -> Any:
     return now
 
 
-async def heard(store: RedisSessionStore, write: Write) -> tuple[object, list[object]]:
+async def heard(store: AtomicSessionStore, write: Write) -> tuple[object, list[object]]:
     """Apply a write; return the answer and the events."""
     told: list[object] = []
 

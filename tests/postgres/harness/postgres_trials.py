@@ -1,0 +1,190 @@
+"""Trials that the store passes and that wrong ones fail: each raises `AssertionError` then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import TypeAlias
+
+from postgres_clients import Clients, judge, merge, recording
+from postgres_proxy import ByteFault, PostgresProxy, proxied
+from postgres_server import PostgresServer
+from redis_operations import WRITES, Write, add_up, fill, heard, note, picture, session
+from sessionkeeper import AtomicSessionStore, OutcomeUnknown, StoreUnavailable
+from sessionkeeper.stores.postgres import PostgresSessionStore
+from sessionlab import RecordingStore
+
+__all__ = [
+    "BEGIN",
+    "COMMIT",
+    "FAULTS",
+    "Trouble",
+    "applied_once",
+    "histories",
+    "own",
+    "set_patience",
+    "through",
+    "told_the_truth",
+    "undisturbed",
+]
+
+BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
+"""The first bytes of a batch that writes, but for the header of the message."""
+COMMIT = b"COMMIT\x00"
+
+Break: TypeAlias = Callable[[PostgresProxy], ByteFault]
+Trouble: TypeAlias = Callable[[PostgresServer, PostgresProxy], Awaitable[object]]
+
+FAULTS: dict[str, Break] = {
+    "the answer to the commit is cut off": lambda p: p.cut_answer(0, COMMIT),
+    "the answer to the commit is cut in two": lambda p: p.cut_answer(7, COMMIT, reset=True),
+    "the connection ends after the answer": lambda p: p.cut_answer(18, COMMIT),
+    "the commit is cut off": lambda p: p.cut_request(0, COMMIT),
+    "the commit is cut in two": lambda p: p.cut_request(3, COMMIT, reset=True),
+    "the commit arrives and the connection ends": lambda p: p.cut_request(7, COMMIT),
+    "the beginning is cut off": lambda p: p.cut_request(0, BEGIN),
+    "the answer to the beginning is cut off": lambda p: p.cut_answer(0, BEGIN),
+    "what is written is cut off": lambda p: p.cut_request(500, BEGIN),
+    "nothing is answered from the commit on": lambda p: p.stall_answer(0, COMMIT),
+}
+
+
+def own(url: str, name: str) -> str:
+    """The schema of a store for one kind of write."""
+    return f"{url}_{[*WRITES].index(name)}"
+
+
+def through(proxy: PostgresProxy, url: str) -> str:
+    """The same URL by way of a proxy."""
+    query = url.partition("?")[2]
+    return f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres?{query}"
+
+
+def set_patience(store: PostgresSessionStore, seconds: float) -> None:
+    """From now on. A machine that is busy needs more of it to open a store and to go on."""
+    store._writer._patience = store._writer._connection.patience = seconds
+
+
+async def undisturbed(url: str, write: Write) -> object:
+    """What a write answers and leaves when nothing goes wrong."""
+    async with PostgresSessionStore(url) as store:
+        await fill(store)
+        return _same((*await heard(store, write), await _all(store)))
+
+
+async def applied_once(
+    server: PostgresServer,
+    url: str,
+    name: str,
+    break_: Break,
+    expected: object,
+    *,
+    patience: float = 60.0,
+    store_type: type[PostgresSessionStore] = PostgresSessionStore,
+) -> None:
+    """Let one fault happen to one write: answers, events and contents are as without it."""
+    url = own(url, name)
+    async with proxied(server.port) as proxy:
+        store = store_type(through(proxy, url), patience=60.0)
+        async with store:
+            await fill(store)
+            set_patience(store, patience)
+            fault = break_(proxy)
+            found = await heard(store, WRITES[name])
+            set_patience(store, 60.0)
+            assert fault.happened.is_set() or fault.asking, name
+            proxy.clear()
+            assert _same((*found, await _all(store))) == expected, name
+
+
+async def told_the_truth(
+    server: PostgresServer,
+    url: str,
+    break_: Break,
+    *,
+    store_type: type[PostgresSessionStore] = PostgresSessionStore,
+) -> str:
+    """Let the server be away after a fault until patience is over; return the answer's type."""
+    async with (
+        proxied(server.port) as proxy,
+        PostgresSessionStore(url, patience=60.0) as other,
+        store_type(through(proxy, url), patience=60.0) as store,
+    ):
+        key = f"truth-{proxy.port}"
+        await other.create_session(session(key))
+        assert await store.add_frame(note(1, key)) == 1
+        set_patience(store, 0.3)
+        fault = break_(proxy)
+        asked = asyncio.ensure_future(store.add_frame(note(2, key)))
+        happened = asyncio.ensure_future(fault.reached())
+        await asyncio.wait({asked, happened}, return_when=asyncio.FIRST_COMPLETED)
+        happened.cancel()
+        proxy.refuse()
+        (answer,) = await asyncio.gather(asked, return_exceptions=True)
+        log = [each.message for each in await other.get_frames(key)]
+        assert log in ([note(1).message], [note(1).message, note(2).message])
+        is_applied = len(log) == 2
+        if isinstance(answer, OutcomeUnknown):
+            assert await other.resolve(answer.operation_id) is is_applied
+            assert len(await other.get_frames(key)) == len(log)
+        elif isinstance(answer, StoreUnavailable):
+            assert not is_applied
+        else:
+            assert answer == 2
+            assert is_applied
+        proxy.clear()
+        await proxy.listen()
+        set_patience(store, 60.0)
+        assert await store.add_frame(note(3, key)) == len(log) + 1
+    return type(answer).__name__
+
+
+async def histories(
+    server: PostgresServer,
+    url: str,
+    trouble: Trouble,
+    *,
+    stores: int = 3,
+    rounds: int = 25,
+    seed: object = "",
+    store_type: type[PostgresSessionStore] = PostgresSessionStore,
+) -> int:
+    """Check what the clients of some stores saw while there was trouble; how much that was."""
+    recorders: list[RecordingStore] = []
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(proxied(server.port))
+        for _ in range(stores):
+            recorder = recording(store_type(through(proxy, url), patience=120.0))
+            recorders.append(await stack.enter_async_context(recorder))
+        over = asyncio.Event()
+        clients = Clients(*recorders, count=2 * stores, rounds=rounds, until=over)
+
+        async def make_trouble() -> None:
+            try:
+                await clients.come_to(0.2)
+                await trouble(server, proxy)
+            finally:
+                over.set()
+
+        await asyncio.gather(make_trouble(), clients.run(seed))
+        proxy.clear()
+    async with PostgresSessionStore(url, patience=120.0) as after:
+        await add_up(after)
+    operations = merge([recorder.history().operations for recorder in recorders])
+    judge(operations)
+    return len(operations)
+
+
+async def _all(store: AtomicSessionStore) -> object:
+    shown = await picture(store)
+    return shown.sessions, shown.frames, shown.statistics
+
+
+def _same(value: object) -> object:
+    """Without revisions: a batch that is applied again draws others."""
+    if isinstance(value, dict):
+        return {name: _same(each) for name, each in value.items() if name != "revision"}
+    if isinstance(value, list | tuple):
+        return [_same(each) for each in value]
+    return value
