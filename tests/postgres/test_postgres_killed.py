@@ -1,0 +1,49 @@
+"""The server is killed in the middle of checked histories: nothing is lost, nothing is twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+from typing import Literal, TypeAlias
+
+import pytest
+from postgres_proxy import PostgresProxy
+from postgres_server import PostgresServer
+from postgres_trials import Trouble, histories
+
+KILLS = 10
+HISTORIES = 20
+
+End: TypeAlias = Literal["fast", "immediate", "kill9"]
+
+
+def ended(ways: Sequence[End], dice: Random) -> Trouble:
+    """End the server in one of these ways, again and again, after it has worked for a moment."""
+
+    async def trouble(server: PostgresServer, _: PostgresProxy) -> None:
+        for _ in range(KILLS):
+            await asyncio.sleep(0.05 + dice.random() / 3)
+            await asyncio.to_thread(server.restart, dice.choice(ways))
+
+    return trouble
+
+
+async def test_a_server_that_is_ended_ten_times(own_postgres_server: PostgresServer) -> None:
+    """One order explains all that was acknowledged, before and after."""
+    url = own_postgres_server.url_of("postgres", schema="kills")
+    trouble = ended(("kill9", "kill9", "immediate", "fast"), Random(1))
+    assert await histories(own_postgres_server, url, trouble, stores=2, rounds=20) >= 80
+
+
+@pytest.mark.long
+async def test_a_server_that_is_killed_two_hundred_times(
+    own_postgres_server: PostgresServer,
+) -> None:
+    """In twenty histories of ten kills each."""
+    seen = 0
+    for n in range(HISTORIES):
+        url = own_postgres_server.url_of("postgres", schema=f"kills_{n}")
+        trouble = ended(("kill9", "immediate"), Random(n))
+        seen += await histories(own_postgres_server, url, trouble, stores=2, rounds=5, seed=n)
+    assert seen > HISTORIES * KILLS
