@@ -10,6 +10,7 @@ import pytest
 from postgres_proxy import ByteFault, PostgresProxy
 from postgres_schemas import own_schema
 from postgres_server import PostgresServer
+from postgres_trials import set_patience
 from redis_operations import add_up, note, session
 from sessionkeeper import OutcomeUnknown
 from sessionkeeper.backends.postgres import writer_rows
@@ -29,9 +30,9 @@ KINDS: dict[str, tuple[Cut, bool]] = {
 async def store(
     postgres_proxy: PostgresProxy, postgres_server: PostgresServer, postgres_url: str
 ) -> AsyncIterator[PostgresSessionStore]:
-    """One that reaches the server through a proxy, with little patience."""
+    """One that reaches the server through a proxy."""
     url = postgres_url.replace(f":{postgres_server.port}/", f":{postgres_proxy.port}/")
-    async with PostgresSessionStore(url, patience=0.5) as store:
+    async with PostgresSessionStore(url, patience=60.0) as store:
         await store.create_session(session("a"))
         yield store
 
@@ -52,12 +53,14 @@ async def lose(
     """Append a frame whose outcome stays unknown; the id of the operation."""
     if not first:
         await store.touch_session("a")
+    set_patience(store, 0.5)
     proxy.refuse()
     fault = cut(proxy)
     with pytest.raises(OutcomeUnknown) as unknown:
         await store.add_frame(note("lost"))
     assert fault.happened.is_set()
     await proxy.listen()
+    set_patience(store, 60.0)
     return unknown.value.operation_id
 
 
@@ -92,7 +95,7 @@ async def test_the_first_batch_of_a_writer_is_no_exception(
     url = postgres_url.replace(f":{postgres_server.port}/", f":{postgres_proxy.port}/")
     async with PostgresSessionStore(postgres_url) as other:
         await other.create_session(session("a"))
-        async with PostgresSessionStore(url, patience=0.5) as store:
+        async with PostgresSessionStore(url, patience=60.0) as store:
             operation = await lose(store, postgres_proxy, cut, first=True)
             assert await other.resolve(operation) is applied
             postgres_proxy.clear()
