@@ -165,7 +165,7 @@ async def test_clients_whose_connections_are_cut_at_random_are_one_history(
 ) -> None:
     """At any byte of requests and answers, again and again."""
 
-    async def cut_at_random(_: PostgresServer, proxy: PostgresProxy) -> None:
+    async def cut_at_random(server: PostgresServer, proxy: PostgresProxy) -> None:
         dice = Random(11)
         for _ in range(30):
             cut = dice.choice((proxy.cut_request, proxy.cut_answer))

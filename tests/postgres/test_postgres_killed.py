@@ -21,7 +21,7 @@ End: TypeAlias = Literal["fast", "immediate", "kill9"]
 def ended(ways: Sequence[End], dice: Random) -> Trouble:
     """End the server in one of these ways, again and again, after it has worked for a moment."""
 
-    async def trouble(server: PostgresServer, _: PostgresProxy) -> None:
+    async def trouble(server: PostgresServer, proxy: PostgresProxy) -> None:
         for _ in range(KILLS):
             await asyncio.sleep(0.05 + dice.random() / 3)
             await asyncio.to_thread(server.restart, dice.choice(ways))

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from postgres_proxy import PostgresProxy
 from postgres_server import PostgresServer
-from postgres_trials import histories, set_patience
+from postgres_trials import deadlocked, histories, set_patience
 from redis_operations import add_up, counted, note, picture, session
 from sessionkeeper import SessionStore, StoreUnavailable
 from sessionkeeper.backends.postgres.schema import STORE_LOCK
@@ -117,22 +117,10 @@ async def test_a_lock_that_is_released_in_time_delays_a_write(
 
 
 async def test_a_deadlock_with_others_ends_with_the_write_applied_once(
-    store: PostgresSessionStore, stranger: Stranger
+    postgres_server: PostgresServer, postgres_url: str
 ) -> None:
     """The server refuses the batch, which is applied again: its callers are told nothing."""
-    log = "UPDATE {schema}.logs SET odd_frames = odd_frames WHERE session = %d"
-    both = [counted(each) for each in await store.get_sessions_batch(["a", "b"])]
-    async with stranger.transaction():
-        await stranger.run("SET LOCAL deadlock_timeout = '100s'")  # so that it is not the one
-        await stranger.run(log % 2)
-        asked = asyncio.ensure_future(store.update_sessions_batch(both))
-        # It has the log of a, and waits for that of b.
-        while not await stranger.run("SELECT FROM pg_locks WHERE NOT granted"):
-            await asyncio.sleep(0.005)
-        await stranger.run(log % 1)
-    assert [each.metadata for each in await asked] == [{"n": 1}, {"n": 1}]
-    assert [each.metadata for each in await store.list_sessions()] == [{"n": 1}, {"n": 1}]
-    await add_up(store)
+    await deadlocked(postgres_server, postgres_url)
 
 
 async def test_connections_that_an_administrator_ends_at_random_are_made_again(
@@ -140,7 +128,7 @@ async def test_connections_that_an_administrator_ends_at_random_are_made_again(
 ) -> None:
     """Several busy stores: one order explains all that their clients saw."""
 
-    async def end(server: PostgresServer, _: PostgresProxy) -> None:
+    async def end(server: PostgresServer, proxy: PostgresProxy) -> None:
         dice = Random(5)
         ours = (
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

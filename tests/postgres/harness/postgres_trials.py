@@ -7,11 +7,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TypeAlias
 
+import asyncpg
 from postgres_clients import Clients, judge, merge, recording
 from postgres_proxy import ByteFault, PostgresProxy, proxied
 from postgres_server import PostgresServer
-from redis_operations import WRITES, Write, add_up, fill, heard, note, picture, session
-from sessionkeeper import AtomicSessionStore, OutcomeUnknown, StoreUnavailable
+from redis_operations import WRITES, Write, add_up, counted, fill, heard, note, picture, session
+from sessionkeeper import (
+    AtomicSessionStore,
+    LimitExceeded,
+    OutcomeUnknown,
+    StoreLimits,
+    StoreUnavailable,
+)
 from sessionkeeper.stores.postgres import PostgresSessionStore
 from sessionlab import RecordingStore
 
@@ -21,7 +28,10 @@ __all__ = [
     "FAULTS",
     "Trouble",
     "applied_once",
+    "deadlocked",
+    "filled_up",
     "histories",
+    "nothing",
     "own",
     "set_patience",
     "through",
@@ -173,7 +183,75 @@ async def histories(
         await add_up(after)
     operations = merge([recorder.history().operations for recorder in recorders])
     judge(operations)
+    assert not [each for each in operations if each.result == ("StoreUnavailable",)]
     return len(operations)
+
+
+async def nothing(server: PostgresServer, proxy: PostgresProxy) -> None:
+    """All is well."""
+
+
+async def deadlocked(
+    server: PostgresServer,
+    url: str,
+    *,
+    store_type: type[PostgresSessionStore] = PostgresSessionStore,
+) -> None:
+    """Let the server refuse a batch for a deadlock: it is applied, and its caller is told nothing.
+
+    Somebody else has the second of two logs, and asks for the first one.
+    """
+    schema = url.rpartition("=")[2]
+    log = f"UPDATE {schema}.logs SET odd_frames = odd_frames WHERE session = $1"
+    async with store_type(url, patience=60.0) as store:
+        for key in ("a", "b"):
+            await store.create_session(session(key))
+        both = [counted(each) for each in await store.get_sessions_batch(["a", "b"])]
+        stranger = await asyncpg.connect(server.url)
+        try:
+            await stranger.execute("BEGIN; SET LOCAL deadlock_timeout = '100s'")
+            await stranger.execute(log, 2)
+            asked = asyncio.ensure_future(store.update_sessions_batch(both))
+            while not await stranger.fetch("SELECT FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.005)
+            await stranger.execute(log, 1)
+            await stranger.execute("COMMIT")
+        finally:
+            stranger.terminate()
+        (answer,) = await asyncio.gather(asked, return_exceptions=True)
+        assert not isinstance(answer, BaseException), answer
+        assert [each.metadata for each in answer] == [{"n": 1}, {"n": 1}]
+        assert [each.metadata for each in await store.list_sessions()] == [{"n": 1}, {"n": 1}]
+        await add_up(store)
+
+
+async def filled_up(
+    server: PostgresServer,
+    url: str,
+    *,
+    store_type: type[PostgresSessionStore] = PostgresSessionStore,
+) -> None:
+    """Let several stores append until no more bytes are accepted: exactly all room is used."""
+    size = len(note("0-00").message)
+    limits = StoreLimits(max_total_bytes=60 * size)
+    async with AsyncExitStack() as stack:
+        stores = [
+            await stack.enter_async_context(store_type(url, limits=limits, patience=60.0))
+            for _ in range(3)
+        ]
+        for n in range(3):
+            await stores[0].create_session(session(f"s{n}"))
+
+        async def fill_one(n: int) -> int:
+            for count in range(99):
+                try:
+                    await stores[n].add_frame(note(f"{n}-{count:02}", f"s{n}"))
+                except LimitExceeded:
+                    return count
+            return 99
+
+        assert sum(await asyncio.gather(*map(fill_one, range(3)))) == 60
+        await add_up(stores[0])
 
 
 async def _all(store: AtomicSessionStore) -> object:
