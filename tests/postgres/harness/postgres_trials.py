@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from random import Random
 from typing import TypeAlias
 
 import asyncpg
@@ -31,6 +32,7 @@ __all__ = [
     "deadlocked",
     "filled_up",
     "histories",
+    "left_by",
     "nothing",
     "own",
     "set_patience",
@@ -73,7 +75,7 @@ def through(proxy: PostgresProxy, url: str) -> str:
 
 def set_patience(store: PostgresSessionStore, seconds: float) -> None:
     """From now on. A machine that is busy needs more of it to open a store and to go on."""
-    store._writer._patience = store._writer._connection.patience = seconds
+    store._writer._patience = store._writer._connection._patience = seconds
 
 
 async def undisturbed(url: str, write: Write) -> object:
@@ -81,6 +83,19 @@ async def undisturbed(url: str, write: Write) -> object:
     async with PostgresSessionStore(url) as store:
         await fill(store)
         return _same((*await heard(store, write), await _all(store)))
+
+
+async def left_by(url: str, write: Write | None, *, cancelled: Random | None = None) -> object:
+    """What a write leaves, or nothing; it may be cancelled at a moment by chance."""
+    async with PostgresSessionStore(url, patience=60.0) as store:
+        await fill(store)
+        if write is not None:
+            asked = asyncio.ensure_future(write(store))
+            if cancelled is not None:
+                await asyncio.wait({asked}, timeout=cancelled.random() / 50)
+                asked.cancel()
+            await asyncio.wait({asked})
+        return _same(await _all(store))
 
 
 async def applied_once(
