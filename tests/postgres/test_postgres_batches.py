@@ -133,21 +133,27 @@ async def test_revisions_grow_over_all_processes(postgres_url: str) -> None:
 async def test_a_batch_of_appends_takes_three_round_trips(
     postgres_url: str, appends: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store's lock, what is written to rows that are as they were kept, and the commit."""
+    """The store's lock, during which rules are applied, what is written, and the commit."""
     async with PostgresSessionStore(postgres_url) as store:
         for n in range(appends):
             await warm(store, f"s{n}")
         await asyncio.gather(*(store.add_frame(note(1, f"s{n}")) for n in range(appends)))
         connection: Any = store._writer._connection
-        run, asked = connection.run, []
+        run, send_ahead, asked = connection.run, connection.send_ahead, []
 
         def count(work: Any, **options: Any) -> Any:
             asked.append(work.__qualname__)
             return run(work, **options)
 
+        def count_ahead(script: str) -> None:
+            asked.append("ahead")
+            send_ahead(script)
+
         monkeypatch.setattr(connection, "run", count)
+        monkeypatch.setattr(connection, "send_ahead", count_ahead)
         await asyncio.gather(*(store.add_frame(note(2, f"s{n}")) for n in range(appends)))
         assert len(asked) == 3, asked
+        assert asked[0] == "ahead"
 
 
 async def test_a_batch_whose_rows_others_changed_locks_them_first(postgres_url: str) -> None:

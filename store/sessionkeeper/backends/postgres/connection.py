@@ -111,6 +111,17 @@ class PostgresConnection:
         tag: str = self.run(self.protocol.execute(script), must_finish=must_finish, only_waits=True)
         return tag
 
+    def send_ahead(self, script: str) -> None:
+        """Send statements without parameters; the next ones wait for their answers, too.
+
+        What they raise is raised then, or here.
+        """
+        loop = self._loop
+        if loop is None or not loop.is_direct or self.interrupted:
+            self.execute(script)
+        else:
+            loop.send_ahead(self.protocol.execute(script))
+
     def drop(self) -> None:
         """Cut the connection without a word; the server rolls back what was not committed."""
         connection, self._connection = self._connection, None

@@ -40,6 +40,7 @@ class ThreadLoop(asyncio.SelectorEventLoop):
         self._waking, self._woken = socket.socketpair()
         for each in (self._waking, self._woken):
             each.setblocking(False)
+        self._ahead: tuple[Coroutine[Any, Any, object], asyncio.Future[Any]] | None = None
         self._is_feeding = False
         self._called: list[tuple[asyncio.Handle, Callable[[], object]]] = []
 
@@ -60,6 +61,7 @@ class ThreadLoop(asyncio.SelectorEventLoop):
 
     def leave_connection(self) -> None:
         """Give the connection turns again."""
+        self._drop_ahead()
         self._resume()
         self._transport = None
         if self._socket is not None:
@@ -86,20 +88,28 @@ class ThreadLoop(asyncio.SelectorEventLoop):
         follows of that has turns, and the connection as well.
         """
         until = time.monotonic() + seconds
+        ahead, self._ahead = self._ahead, None
         try:
-            waited = work.send(None)
-            while True:
-                # As a task does.
-                waited._asyncio_future_blocking = False
-                if not waited.done():
-                    self._await(work, waited, until, stops)
-                waited = work.send(None)
-        except StopIteration as end:
+            if ahead is not None:
+                self._finish(*ahead, until, stops)
+            return self._finish(work, work.send(None), until, stops)
+        except StopIteration as end:  # it did not wait
             result: T = end.value
             return result
+        finally:
+            work.close()
+
+    def send_ahead(self, work: Coroutine[Any, Any, object]) -> None:
+        """Begin a coroutine as `exchange` does, and wait for nothing: the next one waits for both.
+
+        What it raises is raised then.
+        """
+        self._drop_ahead()
+        with suppress(StopIteration):
+            self._ahead = work, work.send(None)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run any coroutine, as a task."""
+        """Run any coroutine, as a task. Nothing is sent ahead of it."""
         self._resume()
         try:
             return self.run_until_complete(work)
@@ -139,6 +149,29 @@ class ThreadLoop(asyncio.SelectorEventLoop):
         return await super().start_tls(*args, **options)
 
     # What they are made of.
+
+    def _finish(
+        self,
+        work: Coroutine[Any, Any, T],
+        waited: asyncio.Future[Any],
+        until: float,
+        stops: Callable[[], bool],
+    ) -> T:
+        try:
+            while True:
+                # As a task does.
+                waited._asyncio_future_blocking = False
+                if not waited.done():
+                    self._await(work, waited, until, stops)
+                waited = work.send(None)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _drop_ahead(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead[0].close()
 
     def _await(
         self,

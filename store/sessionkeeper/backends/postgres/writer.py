@@ -140,6 +140,15 @@ class PostgresWriter(Transactions[PostgresTables]):
         for each in commands:
             if isinstance(each, Resolve):
                 end_idle(self._connection, each.batch)
+        ids = set(session_ids(commands))
+        self._trusts_rows = self._may_trust_rows(commands) and (
+            self._tables.rows_of_batch.take_kept(ids)
+        )
+        if self._trusts_rows:
+            # The rules are applied while the server locks.
+            self._connection.send_ahead(self._begin_shared)
+            self._tables.begin_counting(CounterValues())
+            return
         # In one round trip; and what the next statement sees is not older than the lock.
         self._connection.execute(self._begin_alone if self._has_store else self._begin_shared)
         if self._has_store:
@@ -147,12 +156,7 @@ class PostgresWriter(Transactions[PostgresTables]):
             self._tables.last_number = found[0][0]
         else:
             self._tables.begin_counting(CounterValues())
-        ids = set(session_ids(commands))
-        self._trusts_rows = self._may_trust_rows(commands) and (
-            self._tables.rows_of_batch.take_kept(ids)
-        )
-        if not self._trusts_rows:
-            self._tables.prefetch(ids)
+        self._tables.prefetch(ids)
 
     def _may_trust_rows(self, commands: Sequence[Command[PostgresTables, Any]]) -> bool:
         """Whether rows may be used as they were kept, and be checked when they are written."""
