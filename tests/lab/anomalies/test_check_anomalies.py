@@ -266,3 +266,13 @@ def test_an_update_of_what_was_read_before_an_append(lab: Any, opened: Any) -> N
         ),
     ]
     assert name(history) is AnomalyKind.LOST_UPDATE
+
+
+def test_a_frame_that_appears_behind_a_reader(lab: Any, opened: Any) -> None:
+    """The reader goes on after 2, and 1 comes. A frame that was trimmed is not skipped."""
+    first = lab.op("add_frame", frame(1), 1, at=(2, 20), client=1)
+    second = lab.op("add_frame", frame(2), 2, at=(3, 4), client=2)
+    read = lab.op("read_frames", ("a", 0, 1000, False), ((2, frame(2)),), at=(5, 6), client=2)
+    assert name([opened, first, second, read]) is AnomalyKind.SKIPPED_FRAME
+    trimmed = lab.op("trim_frames", ("a", 1), 1, at=(30, 31), client=3)
+    assert name([opened, first, second, read, trimmed]) is not AnomalyKind.SKIPPED_FRAME

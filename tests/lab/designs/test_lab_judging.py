@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from sessionkeeper import LimitExceeded, PlainSessionStore, Session, StoreLimits
@@ -16,6 +17,7 @@ from sessionlab.designs import (
     explore_cell,
     picture_of_counterexample,
 )
+from sessionlab.designs.wrong import LimitOutside
 
 
 class Stingy(PlainSessionStore):
@@ -39,6 +41,20 @@ def test_a_refusal_by_a_limit_is_true() -> None:
     assert cell.verdict is CellVerdict.BROKEN
     right = explore_cell(DESIGNS["plain"], WORKLOADS["limits"], seeds=5, loops={})
     assert right.verdict is CellVerdict.HOLDS
+
+
+class CountsApart(LimitOutside):
+    """Counts before it waits, and has no counter of revisions for the whole store."""
+
+    guarantees = replace(PlainSessionStore.guarantees, one_counter=False)
+
+
+def test_a_store_whose_revisions_are_counted_apart_is_held_to_its_limits() -> None:
+    """The model of such stores knows the limit, too."""
+    design = Design("apart", lambda limits: CountsApart(limits=limits), "", None)
+    cell = explore_cell(design, WORKLOADS["limits"], seeds=50, loops={})
+    assert cell.picture is not None
+    assert cell.picture.anomaly == "overshoot"
 
 
 def test_a_checker_out_of_time_says_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
