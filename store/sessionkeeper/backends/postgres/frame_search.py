@@ -24,7 +24,7 @@ def condition_for(wanted: WantedFrames, first: int) -> tuple[str, Sequence[bytes
     parameters: list[bytes] = []
     choices: list[str] = []
     for parts in wanted.containing:
-        terms = []
+        terms: list[str] = []
         for part in parts:
             terms.append(f"position(${first + len(parameters)}::bytea IN message) > 0")
             parameters.append(part)
