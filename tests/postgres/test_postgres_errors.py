@@ -141,6 +141,16 @@ async def test_a_server_that_is_silent(own_postgres_server: PostgresServer) -> N
             server.thaw()
 
 
+async def test_the_url_says_how_long_connecting_may_take(
+    postgres_server: PostgresServer,
+) -> None:
+    """`connect_timeout` comes before the patience of a store."""
+    async with proxied(postgres_server.port) as proxy:
+        proxy.silent = True
+        url = postgres_server.url_of("postgres", port=proxy.port, connect_timeout="0.2")
+        assert await connecting(url, timeout=3000) == ("lost", "the server did not answer in time")
+
+
 async def test_too_many_connections(postgres_folders: ServerFolders) -> None:
     """One of them may end in a moment."""
     server = PostgresServer(

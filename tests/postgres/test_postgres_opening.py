@@ -284,6 +284,13 @@ async def test_the_documented_rights_are_enough_and_each_is_needed(
     assert f"lacks USAGE on {name}.revisions" in await refusal(url)
 
 
+def test_the_documented_rights_are_those_that_are_checked() -> None:
+    """Statement by statement."""
+    page = (Path(__file__).parents[2] / "docs" / "postgres.md").read_text()
+    documented = [line.rstrip(";") for line in page.splitlines() if line.startswith("GRANT ")]
+    assert documented == [*grants("sessionkeeper", "app")]
+
+
 async def test_a_role_that_may_not_create_is_told_what_to_grant(
     server: PostgresServer, name: str, role: str
 ) -> None:

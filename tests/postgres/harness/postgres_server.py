@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
+import pytest
 from postgres_binaries import SERVER_USER, find_binaries, version_of
 from postgres_folders import ServerFolders
 from postgres_processes import free_shared_memory, is_gone, kill_all, send_all
@@ -152,6 +153,8 @@ class PostgresServer:
             # Somebody who takes a port without asking may have been quicker.
             if "could not bind" not in log:
                 break
+        if "SSL is not supported by this build" in log:  # those of wheels
+            pytest.skip(f"{self.binaries}: this PostgreSQL was built without TLS")
         raise AssertionError(f"it did not start: {log[-2000:]}")
 
     def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
