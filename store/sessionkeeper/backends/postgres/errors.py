@@ -100,7 +100,7 @@ _REASONS = {
     "53200": "the server is out of memory",
     "53300": "the server has too many connections (max_connections)",
     "53400": "a limit in the server's configuration is reached",
-    "54000": "a value is larger than PostgreSQL takes",
+    "54000": "a value is too large for PostgreSQL, or its queue of notices is full",
     "55P03": "another process held a lock for too long (lock_timeout)",
     "57014": "the server canceled a statement: statement_timeout, or an administrator did",
     "57P01": "the server is shutting down, or an administrator ended the connection",
