@@ -33,6 +33,7 @@ from sessionkeeper.backends.memory import MemoryTables
 from sessionkeeper.interface.wakeups import StoreWakeups
 from sessionkeeper.stores.facade import CommandStore
 from sessionkeeper.stores.owner_backed import OwnerBackedStore
+from soleowner import ActorPair
 
 if TYPE_CHECKING:
     from postgres_server import PostgresServer
@@ -257,13 +258,14 @@ def wakeups_of(store: AtomicSessionStore) -> StoreWakeups:
     return store._wakeups
 
 
-def tables_of(store: AtomicSessionStore) -> MemoryTables:
-    """What a store holds its sessions in."""
-    if isinstance(store, PostgresSessionStore):
-        return cast("MemoryTables", store._writer._tables)
+def tables_of(store: AtomicSessionStore, *, reading: bool = False) -> MemoryTables:
+    """What a store holds its sessions in; with `reading`, as those see it that only read."""
+    pair: Any = getattr(store, "_actor", None)
+    if reading and isinstance(pair, ActorPair):
+        return cast("MemoryTables", pair._reader._runner._storage._tables)
     if isinstance(store, OwnerBackedStore):
         runner: Any = store._actor._runner
-        if isinstance(store, SQLiteSessionStore):
+        if isinstance(store, SQLiteSessionStore | PostgresSessionStore):
             return cast("MemoryTables", runner._storage._tables)
         return cast("MemoryTables", runner._state)
     assert isinstance(store, PlainSessionStore)
