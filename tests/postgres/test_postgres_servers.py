@@ -206,6 +206,7 @@ async def test_a_frozen_server_answers_when_it_goes_on(own_postgres_server: Post
     await connection.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_a_closed_server_leaves_nothing(postgres_folders: ServerFolders) -> None:
     """No process, no shared memory, even if it was killed or frozen before."""
     for how in ("running", "killed", "frozen"):

@@ -262,7 +262,8 @@ def tables_of(store: AtomicSessionStore, *, reading: bool = False) -> MemoryTabl
     """What a store holds its sessions in; with `reading`, as those see it that only read."""
     pair: Any = getattr(store, "_actor", None)
     if reading and isinstance(pair, ActorPair):
-        return cast("MemoryTables", pair._reader._runner._storage._tables)
+        aside: Any = pair._reader._runner
+        return cast("MemoryTables", aside._storage._tables)
     if isinstance(store, OwnerBackedStore):
         runner: Any = store._actor._runner
         if isinstance(store, SQLiteSessionStore | PostgresSessionStore):

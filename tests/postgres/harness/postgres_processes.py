@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,18 +14,17 @@ __all__ = ["children_of", "free_shared_memory", "is_gone", "kill_all", "send_all
 
 def children_of(pid: int) -> list[int]:
     """The processes that this one has started and that still run."""
-    found: list[int] = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            fields = _fields(int(folder.name))
-            if fields[:1] != ["Z"] and fields[1:2] == [str(pid)]:
-                found.append(int(folder.name))
-    return found
+    return [
+        each
+        for each, (state, parent) in _processes().items()
+        if parent == pid and not state.startswith("Z")
+    ]
 
 
 def is_gone(pid: int) -> bool:
     """Whether it has ended, waited for or not."""
-    return _fields(pid)[:1] in ([], ["Z"])
+    found = _processes(pid).get(pid)
+    return found is None or found[0].startswith("Z")
 
 
 def send_all(pid: int, number: signal.Signals) -> None:
@@ -51,9 +51,21 @@ def free_shared_memory(number: int) -> None:
         ctypes.CDLL(None).shmctl(number, 0, None)  # 0: IPC_RMID
 
 
-def _fields(pid: int) -> list[str]:
-    """The state of a process, the id of its parent, and more."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
+def _processes(only: int | None = None) -> dict[int, tuple[str, int]]:
+    """The state of each process of this machine, or of one, and the id of its parent."""
+    if not Path("/proc/self/stat").exists():  # macOS
+        listed = subprocess.run(
+            ["ps", "-axo", "pid=,stat=,ppid="], check=True, capture_output=True, text=True
+        ).stdout
+        rows = [line.split() for line in listed.splitlines()]
+        return {int(pid): (state, int(parent)) for pid, state, parent in rows}
+    names = [each.name for each in Path("/proc").iterdir()] if only is None else [str(only)]
+    found: dict[int, tuple[str, int]] = {}
+    for name in names:
+        with suppress(FileNotFoundError, ProcessLookupError, NotADirectoryError):
+            if name.isdecimal():
+                # Its name, in parentheses, may have any bytes in it.
+                stat = Path(f"/proc/{name}/stat").read_text(errors="replace")
+                state, parent, *_ = stat.rpartition(")")[2].split()
+                found[int(name)] = state, int(parent)
+    return found
