@@ -10,6 +10,7 @@ from typing import Any
 from harness import Number
 from postgres_sides import Scene, connected, opened
 from sessionkeeper import SessionQuery
+from sessionkeeper.backends.postgres.schema import WRITTEN_COLUMNS
 
 __all__ = ["fill", "find_among_a_million"]
 
@@ -18,16 +19,18 @@ PAGE = 100
 PLACES = 20
 PAGES_A_PLACE = 10
 
+COLUMNS = ", ".join(WRITTEN_COLUMNS["logs"])
 # What creating each of them would write, copied from the session that the store created. Each was
-# active a microsecond after the one before.
+# active 50 ms after the one before, all within 14 hours.
 FILL = (
     "INSERT INTO sessions SELECT (jsonb_populate_record(first, jsonb_build_object('number', n,"
     " 'revision', n, 'id', 'f' || lpad(n::text, 35, '0')))).*"
     " FROM sessions AS first, generate_series($1::bigint, $2::bigint) AS n WHERE number = 1",
-    "INSERT INTO logs SELECT (jsonb_populate_record(first, jsonb_build_object('session', n,"
-    " 'revision', n, 'steady_active_at', steady_active_at + n * 1e-6,"
-    " 'last_activity', last_activity + n * 1e-6))).*"
-    " FROM logs AS first, generate_series($1::bigint, $2::bigint) AS n WHERE session = 1",
+    f"INSERT INTO logs ({COLUMNS}) SELECT {COLUMNS} FROM (SELECT (jsonb_populate_record(first,"
+    " jsonb_build_object('session', n, 'revision', n,"
+    " 'steady_active_at', steady_active_at + (n - 1000000) * 0.05,"
+    " 'last_activity', last_activity + (n - 1000000) * 0.05))).*"
+    " FROM logs AS first, generate_series($1::bigint, $2::bigint) AS n WHERE session = 1) AS made",
     "UPDATE meta SET last_number = $2 WHERE $1::bigint > 0",
 )
 ACTIVITY = "SELECT session, steady_active_at FROM logs WHERE session = ANY($1::bigint[])"
@@ -83,8 +86,8 @@ async def places(scene: Scene, order: str) -> list[str]:
     numbers = [1 + place * (SESSIONS // PLACES) for place in range(PLACES)]
     if order == "created":
         return [str(number) for number in numbers]
-    # The newest come first, so the oldest place still has as many before it.
-    numbers = [number + PAGES_A_PLACE * PAGE for number in numbers]
+    # The newest come first, so the oldest place has as many and some more before it.
+    numbers = [number + PAGES_A_PLACE * PAGE + PAGE for number in numbers]
     async with connected(scene.url, scene.schema) as connection:
         rows = await connection.fetch(ACTIVITY, numbers)
     return [f"{round(1e6 * row['steady_active_at'])}:{row['session']}" for row in rows]
