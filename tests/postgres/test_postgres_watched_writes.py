@@ -137,7 +137,9 @@ def _text(envelope: MessageEnvelope) -> str:
     return str(json.loads(envelope.message)["params"][0])
 
 
-@pytest.mark.parametrize("mode", ["terminated", "immediate", "kill9"])
+@pytest.mark.parametrize(
+    "mode", ["terminated", pytest.param("immediate", marks=pytest.mark.long), "kill9"]
+)
 async def test_all_watchers_see_the_log_while_the_server_is_killed(
     mode: str, own_postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,7 +153,11 @@ async def test_nothing_is_sent_where_nobody_else_watches(
 
 
 @pytest.mark.parametrize(
-    "trouble", ["cut", "reset", "frozen", "terminated", "fast", "immediate", "kill9"]
+    "trouble",
+    [
+        *("cut", "frozen", "terminated", "kill9"),
+        *(pytest.param(each, marks=pytest.mark.long) for each in ("reset", "fast", "immediate")),
+    ],
 )
 async def test_a_watcher_misses_nothing_while_its_server_comes_and_goes(
     trouble: str, own_postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
