@@ -13,6 +13,7 @@ from ..linearizability.history.operation import History, Operation, Outcome
 from ..linearizability.models.model import Model
 from .kinds import Anomaly, AnomalyKind
 from .sessions import (
+    find_skipped,
     name_by_content,
     partial_effects,
     read_by_change,
@@ -60,7 +61,6 @@ _PREFIXES = {
     AnomalyKind.DRIFT: "a count does not match the log: ",
     AnomalyKind.HALF_AN_OPERATION: "frames are stored without the change of the same call: ",
     AnomalyKind.PHANTOM: "a refused frame is stored: ",
-    AnomalyKind.SKIPPED_FRAME: "a number was shown without a lower one, which appeared later: ",
     AnomalyKind.STALE_WRITE: "a snapshot of a deleted session was written: ",
     AnomalyKind.TORN_BATCH: "a batch is not complete and in sequence: ",
 }
@@ -79,8 +79,14 @@ def _named(example: Counterexample, model: Model[S], operations: Sequence[Operat
     shown = name_by_content(blocked.operation, example, operations) or _by_states(
         model, earlier, states[-1], blocked.operation, operations
     )
-    prefix = _PREFIXES[shown] if shown is AnomalyKind.SKIPPED_FRAME else ""
-    return Anomaly(shown, f"{prefix}{blocked.why}", example.shrunk)
+    why = blocked.why
+    if shown is AnomalyKind.SKIPPED_FRAME:
+        skipped = find_skipped(blocked.operation, operations or example.order)
+        if skipped is not None:
+            number, highest = skipped
+            why = f"a reader was shown {highest} before {number} was there: who goes on after"
+            why = f"{why} {highest} never sees {number}"
+    return Anomaly(shown, why, example.shrunk)
 
 
 def _is_halved(

@@ -19,6 +19,7 @@ from .kinds import AnomalyKind
 
 __all__ = [
     "partial_effects",
+    "find_skipped",
     "name_by_content",
     "read_by_change",
     "rename_contradiction",
@@ -155,7 +156,7 @@ def name_by_content(  # noqa: PLR0911 - a table of cases
             return AnomalyKind.CROSS_SESSION_REPLAY
         if frames and _is_inside_a_batch(frames[-1], operations or _known(example)):
             return AnomalyKind.TORN_BATCH
-        if name == "read_frames" and _passes_over(operation, operations or _known(example)):
+        if name == "read_frames" and find_skipped(operation, operations or _known(example)):
             return AnomalyKind.SKIPPED_FRAME
     return None
 
@@ -251,19 +252,25 @@ def _is_inside_a_batch(frame: FrameData, operations: Sequence[Operation]) -> boo
     return any(frame in _offered(other)[:-1] for other in operations if other.name == "add_frames")
 
 
-def _passes_over(look: Operation, operations: Sequence[Operation]) -> bool:
-    """Whether a look at the frames after a number shows one without a lower one that was given."""
+def find_skipped(look: Operation, operations: Sequence[Operation]) -> tuple[int, int] | None:
+    """Return a number that a look at the frames after a number passed over, and the highest shown.
+
+    None if it passed over none that was ever given.
+    """
     session_id, after, _, newest, *options = cast("tuple[Plain, ...]", look.argument)
     shown = {seq for seq, _ in cast("tuple[tuple[int, FrameData], ...]", look.result)}
     names = {each.name for each in operations if _read_session_id(each) == session_id}
     if newest or options or not shown or not names.isdisjoint(_SHORTENS):
-        return False
+        return None
     missing = set(range(cast("int", after) + 1, max(shown))) - shown
-    return any(
-        not missing.isdisjoint(_given_numbers(each))
+    given = {
+        number
         for each in operations
         if _identify_log(each) == session_id
-    )
+        for number in _given_numbers(each)
+    }
+    skipped = missing & given
+    return (min(skipped), max(shown)) if skipped else None
 
 
 def _given_numbers(append: Operation) -> range:

@@ -125,7 +125,7 @@ class SessionTable(AtomicSessionStore):
 
         Raises `OutcomeUnknown` if the connection is lost: perhaps it was committed.
         """
-        with self._overtaking.call():
+        with self._overtaking.call(writes=True):
             try:
                 async with (
                     self._pool.acquire() as connection,
