@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random
-from typing import Any
 
 import pytest
-from postgres_proxy import proxied
 from postgres_server import PostgresServer
-from postgres_trials import BEGIN, COMMIT, left_by, own, set_patience, through
+from postgres_trials import closed_early, left_by, moment, own
 from redis_operations import WRITES, add_up, counted, fill, note, session
 from sessionkeeper import (
     AtomicSessionStore,
-    OutcomeUnknown,
     SessionError,
     SessionQuery,
-    StoreClosed,
 )
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
@@ -38,14 +34,6 @@ SINGLE = [name for name in WRITES if "at once" not in name]
 NEIGHBOURS = 4
 AT_LEAST, AT_MOST = 10, 200
 AT_ONCE = 6
-
-
-async def moment(dice: Random) -> None:
-    """Let the others have some turns, or let the thread and the server work for a while."""
-    for _ in range(dice.randrange(4)):
-        await asyncio.sleep(0)
-    if dice.random() < 0.7:
-        await asyncio.sleep(dice.random() / 200)
 
 
 async def neighbour(store: PostgresSessionStore, number: int, over: asyncio.Event) -> None:
@@ -152,42 +140,5 @@ async def test_a_store_closed_at_any_moment_tells_everybody_the_truth(
     postgres_server: PostgresServer, postgres_url: str
 ) -> None:
     """Acknowledged writes exist, those with `StoreClosed` do not, and `resolve` knows the rest."""
-    told: set[str] = set()
-    dice = Random(8)
-    async with (
-        proxied(postgres_server.port) as proxy,
-        PostgresSessionStore(postgres_url, patience=8.0) as other,
-    ):
-        set_patience(other, 60.0)
-        for n in range(24):
-            key = f"s{n}"
-            await other.create_session(session(key))
-            url = through(proxy, postgres_url)
-            store = await PostgresSessionStore(url, capacity=8, patience=60.0).open()
-            fault = None
-            if n % 3 == 0:
-                way = proxy.stall_answer if n % 2 else proxy.stall_request
-                fault = way(0, dice.choice((BEGIN, COMMIT, COMMIT)))
-            calls = [asyncio.ensure_future(store.add_frame(note(k, key))) for k in range(24)]
-            if fault is not None:
-                await fault.reached()
-            elif n % 3 == 1:
-                await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
-            else:
-                await moment(dice)
-            await store.aclose(timeout=0.0)
-            answers = await asyncio.gather(*calls, return_exceptions=True)
-            applied: list[Any] = []
-            for k, answer in enumerate(answers):
-                told.add(type(answer).__name__)
-                if isinstance(answer, OutcomeUnknown):
-                    if await other.resolve(answer.operation_id):
-                        applied.append(k)
-                elif not isinstance(answer, StoreClosed):
-                    assert isinstance(answer, int)
-                    applied.append(k)
-            proxy.clear()
-            log = await other.get_frames(key)
-            assert [each.message for each in log] == [note(k).message for k in applied]
-        await add_up(other)
+    told = await closed_early(postgres_server, postgres_url)
     assert told == {"int", "StoreClosed", "OutcomeUnknown"}

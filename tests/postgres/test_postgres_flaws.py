@@ -11,6 +11,7 @@ from postgres_server import PostgresServer
 from postgres_trials import (
     FAULTS,
     applied_once,
+    closed_early,
     deadlocked,
     filled_up,
     histories,
@@ -19,7 +20,7 @@ from postgres_trials import (
     undisturbed,
 )
 from redis_operations import WRITES
-from sessionkeeper import StoreUnavailable
+from sessionkeeper import StoreClosed, StoreUnavailable
 from sessionkeeper.backends.postgres import rows, tables, writer
 from sessionkeeper.backends.postgres.errors import must_repeat
 from sessionkeeper.backends.postgres.outcome import BatchId
@@ -61,6 +62,10 @@ async def in_a_deadlock(
 
 async def at_the_limit(server: PostgresServer, url: str, store: type[PostgresSessionStore]) -> None:
     await filled_up(server, url, store_type=store)
+
+
+async def closing(server: PostgresServer, url: str, store: type[PostgresSessionStore]) -> None:
+    await closed_early(server, url, store_type=store)
 
 
 class AnswersEarly(PostgresWriter):
@@ -135,6 +140,13 @@ class Careless(PostgresWriter):
             self._has_store, self._is_near_limit = has_store, False
 
 
+class Sure(PostgresWriter):
+    """Of a commit that is not answered when the store must close it is said that it failed."""
+
+    def lost(self) -> Exception:
+        return StoreClosed()
+
+
 WRITERS: dict[str, tuple[type[PostgresWriter], Trial]] = {
     "answers before the commit": (AnswersEarly, busy(1)),
     "sends a lost commit again": (Blind, once("add_frame", "the answer to the commit is cut off")),
@@ -143,6 +155,7 @@ WRITERS: dict[str, tuple[type[PostgresWriter], Trial]] = {
     "gives up a lost connection": (Impatient, once("add_frame", "the beginning is cut off")),
     "counts before the commit": (CountsEarly, once("add_frame", "the commit is cut off")),
     "shares the store to create": (SharesAll, busy(3)),
+    "denies what it had sent when it was closed": (Sure, closing),
     "shares the last room": (Careless, at_the_limit),
 }
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 from postgres_clients import Clients, judge, merge, recording
@@ -17,6 +17,7 @@ from sessionkeeper import (
     AtomicSessionStore,
     LimitExceeded,
     OutcomeUnknown,
+    StoreClosed,
     StoreLimits,
     StoreUnavailable,
 )
@@ -29,10 +30,12 @@ __all__ = [
     "FAULTS",
     "Trouble",
     "applied_once",
+    "closed_early",
     "deadlocked",
     "filled_up",
     "histories",
     "left_by",
+    "moment",
     "nothing",
     "own",
     "set_patience",
@@ -200,6 +203,65 @@ async def histories(
     judge(operations)
     assert not [each for each in operations if each.result == ("StoreUnavailable",)]
     return len(operations)
+
+
+async def moment(dice: Random) -> None:
+    """Let the others have some turns, or let the thread and the server work for a while."""
+    for _ in range(dice.randrange(4)):
+        await asyncio.sleep(0)
+    if dice.random() < 0.7:
+        await asyncio.sleep(dice.random() / 200)
+
+
+async def closed_early(
+    server: PostgresServer,
+    url: str,
+    *,
+    store_type: type[PostgresSessionStore] = PostgresSessionStore,
+) -> set[str]:
+    """Close stores with callers at any moment; return the types of what these were told.
+
+    Acknowledged writes exist, those with `StoreClosed` do not, and `resolve` knows the rest.
+    """
+    told: set[str] = set()
+    dice = Random(8)
+    async with (
+        proxied(server.port) as proxy,
+        PostgresSessionStore(url, patience=8.0) as other,
+    ):
+        set_patience(other, 60.0)
+        for n in range(24):
+            key = f"s{n}"
+            await other.create_session(session(key))
+            store = store_type(through(proxy, url), capacity=8, patience=60.0)
+            await store.open()
+            fault = None
+            if n % 3 == 0:
+                way = proxy.stall_answer if n % 2 else proxy.stall_request
+                fault = way(0, dice.choice((BEGIN, COMMIT, COMMIT)))
+            calls = [asyncio.ensure_future(store.add_frame(note(k, key))) for k in range(24)]
+            if fault is not None:
+                await fault.reached()
+            elif n % 3 == 1:
+                await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await moment(dice)
+            await store.aclose(timeout=0.0)
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+            applied: list[Any] = []
+            for k, answer in enumerate(answers):
+                told.add(type(answer).__name__)
+                if isinstance(answer, OutcomeUnknown):
+                    if await other.resolve(answer.operation_id):
+                        applied.append(k)
+                elif not isinstance(answer, StoreClosed):
+                    assert isinstance(answer, int)
+                    applied.append(k)
+            proxy.clear()
+            log = await other.get_frames(key)
+            assert [each.message for each in log] == [note(k).message for k in applied]
+        await add_up(other)
+    return told
 
 
 async def nothing(server: PostgresServer, proxy: PostgresProxy) -> None:
