@@ -197,7 +197,7 @@ async def notices(
         try:
             async with asyncio.timeout(60):
                 await trial(server, f"{url}_{n}", store)
-        except (AssertionError, StoreUnavailable):
+        except (AssertionError, StoreUnavailable, ExceptionGroup):
             return True
     return False
 

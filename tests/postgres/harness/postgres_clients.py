@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from random import Random
 from typing import Any
 
 import msgspec
 from redis_operations import counted, note, session
-from sessionkeeper import AtomicSessionStore, Session, SessionError, SessionQuery
+from sessionkeeper import AtomicSessionStore, Session, SessionError, SessionQuery, StoreUnavailable
 from sessionlab import Operation, RecordingStore, SessionStoreModel, Verdict, check
 
 __all__ = ["Clients", "closed", "judge", "merge", "one_thing", "recording", "verdict"]
@@ -44,7 +43,7 @@ async def _append_at(store: RecordingStore, key: str, text: str) -> object:
 async def one_thing(
     store: RecordingStore, dice: Random, text: str, *, keys: Sequence[str] = KEYS
 ) -> None:
-    """Do one thing at random to one of some sessions."""
+    """Do one thing at random to one of some sessions. Raises `StoreUnavailable` alone."""
     key, other = dice.choice(keys), dice.choice(keys)
     new = session(key, principal=dice.choice(("alice", "bob", None)), tags={text})
     often: list[Callable[[], Awaitable[object]]] = [
@@ -76,8 +75,12 @@ async def one_thing(
         lambda: store.purge_sessions(ended_for=0, limit=1),
     ]
     calls = often if dice.random() < 0.85 else seldom
-    with suppress(SessionError, ValueError):  # the answer is in the history
+    try:
         await dice.choice(calls)()
+    except StoreUnavailable:
+        raise  # there is patience enough
+    except (SessionError, ValueError):
+        pass  # the answer is in the history
 
 
 class Clients:
