@@ -117,6 +117,26 @@ async def test_a_kept_row_is_not_used_when_another_process_wrote_it(postgres_url
             assert (len(session.tags), session.last_seq) == (n, n)
 
 
+async def test_frames_with_a_change_are_written_with_all_that_it_changed(
+    postgres_url: str, postgres_server: PostgresServer
+) -> None:
+    """Also in a session whose row is kept; otherwise sweeps would find it among the live ones."""
+    schema = postgres_url.rpartition("schema=")[2]
+    sql = (
+        f"SELECT logs.revision = sessions.revision, ended, ended_at IS NOT NULL"
+        f" FROM {schema}.logs JOIN {schema}.sessions ON session = number"
+    )
+    async with PostgresSessionStore(postgres_url) as store:
+        await warm(store, "a")
+        await store.add_frame(note(1, "a"))
+        await store.add_frame(note(2, "a"))
+        await store.add_frames(
+            "a", [note(3, "a")], change=lambda now: now.model_copy(update={"state": "closed"})
+        )
+        assert postgres_server.rows(sql) == [(True, True, True)]
+        assert await store.expire_sessions(idle=0) == []
+
+
 async def test_revisions_grow_over_all_processes(postgres_url: str) -> None:
     """Of one session, and of what was done one after the other."""
     async with PostgresSessionStore(postgres_url) as one, PostgresSessionStore(postgres_url) as two:

@@ -165,7 +165,11 @@ class PostgresWriter(Transactions[PostgresTables]):
         if self._locking:
             self._locking -= 1
             return False
-        return all(getattr(each, "adds", False) for each in commands)
+        # The statement that checks rows writes their logs only.
+        return all(
+            getattr(each, "adds", False) and getattr(each, "change", None) is None
+            for each in commands
+        )
 
     def apply(self, command: Command[PostgresTables, R], /) -> R:
         """Apply one command."""
