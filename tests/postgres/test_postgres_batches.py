@@ -196,6 +196,18 @@ async def test_a_batch_whose_rows_others_changed_locks_them_first(postgres_url: 
         assert len((await one.get_session("b")).tags) == 1
 
 
+async def test_an_append_counts_on_from_what_others_left(postgres_url: str) -> None:
+    """Also where no frame stands in its way: the log was emptied meanwhile."""
+    async with PostgresSessionStore(postgres_url) as one, PostgresSessionStore(postgres_url) as two:
+        await warm(one, "a")
+        for n in (1, 2, 3):
+            await one.add_frame(note(n, "a"))
+        await two.delete_frames("a")
+        assert await one.add_frame(note(4, "a")) == 4
+        assert await two.count_frames("a") == 1
+        assert [each.seq for each in await two.read_frames("a")] == [4]
+
+
 async def test_a_refusal_is_of_the_row_as_it_is(postgres_url: str) -> None:
     """What a kept row would refuse, but the row that is there takes, is taken."""
     async with PostgresSessionStore(postgres_url) as one, PostgresSessionStore(postgres_url) as two:
