@@ -6,15 +6,20 @@ import asyncio
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from postgres_folders import ServerFolders
-from postgres_opened import opened
 from postgres_server import PostgresServer
 from redis_certificates import Certificates
 from sessionkeeper import AtomicSessionStore, Clock, PostgresSessionStore, SessionStore, StoreLimits
-from sessionkeeper.backends.postgres.schema import COLUMNS, WRITTEN_COLUMNS, grants
+from sessionkeeper.backends.postgres.schema import (
+    APPLICATION,
+    COLUMNS,
+    TABLES,
+    VERSION,
+    WRITTEN_COLUMNS,
+    grants,
+)
 from sessionlab.conformance import AtomicSessionStoreConformance, Restore
 
 _STORES = count(1)
@@ -96,11 +101,9 @@ class TestPostgresStoreOverTlsWithFewRights(PostgresKit):
         self, *, limits: StoreLimits | None = None, clock: Clock | None = None
     ) -> AtomicSessionStore:
         self.schema = f"kit_{next(_STORES)}"
-        url = self.server.url_of("postgres", schema=self.schema)
-        thread = Thread(target=lambda: asyncio.run(opened(url)))
-        thread.start()
-        thread.join()
-        self.server.psql(";".join(grants(self.schema, "keeper")))
+        meta = f"INSERT INTO meta VALUES (1, '{APPLICATION}', {VERSION}, 0)"
+        made = f"CREATE SCHEMA {self.schema}; SET search_path TO {self.schema}"
+        self.server.psql(";".join((made, *TABLES, meta, *grants(self.schema, "keeper"))))
         self.url = self.server.url_of("keeper", "p@ss/word", schema=self.schema)
         return PostgresSessionStore(self.url, limits=limits, clock=clock, must_exist=True)
 
