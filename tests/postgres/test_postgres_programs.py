@@ -133,7 +133,7 @@ AT_LEAST = {
 
 
 @pytest.mark.any_loop
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=pytest.mark.long)])
 @pytest.mark.parametrize("how", AT_LEAST)
 async def test_a_process_ends_and_forks_as_it_likes(
     postgres_url: str, tmp_path: Path, how: str, loop: str
