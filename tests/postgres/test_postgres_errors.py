@@ -449,7 +449,7 @@ async def test_tls_that_cannot_be(
 ) -> None:
     """A server without TLS, and one that takes nothing else."""
     assert await connecting(f"{own_postgres_server.url}?sslmode=require") == (
-        "refused",
+        "lost",
         "the server does not offer TLS",
     )
     server = PostgresServer(postgres_folders, certificates=Certificates(tmp_path))
@@ -505,6 +505,12 @@ UNSEEN: list[tuple[Callable[[], Exception], str, str]] = [
         "the connection to the server failed (InternalClientError)",
     ),
     (lambda: OSError("hunter2"), "lost", "none of its addresses answers"),
+    # So it looks, too, where a server is killed after it answered about TLS: its last words follow.
+    (
+        lambda: ConnectionError("PostgreSQL server at hunter2 rejected SSL upgrade"),
+        "lost",
+        "the server does not offer TLS",
+    ),
 ]
 
 

@@ -154,8 +154,7 @@ def is_lost(error: BaseException) -> bool:
         return any(each in str(error) for each in _CLOSED)
     if isinstance(error, ssl.SSLCertVerificationError):
         return False
-    if isinstance(error, ConnectionError):
-        return _NO_TLS not in str(error)
+    # Also where TLS seems to be refused: so looks the answer of a server that is ended meanwhile.
     return isinstance(error, OSError)
 
 
