@@ -8,6 +8,9 @@ from postgres_disk import small_disk
 from postgres_folders import ServerFolders
 from postgres_server import PostgresServer
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 
 def test_a_server_on_a_full_disk_refuses_to_write(postgres_folders: ServerFolders) -> None:
     """It goes on when there is room again, and has kept what it acknowledged."""

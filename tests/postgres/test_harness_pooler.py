@@ -12,6 +12,9 @@ import pytest
 from postgres_pooler import PgBouncer, find_pgbouncer
 from postgres_server import PostgresServer
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 

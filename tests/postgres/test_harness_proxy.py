@@ -11,6 +11,9 @@ import pytest
 from postgres_proxy import PostgresProxy, proxied
 from postgres_server import PostgresServer
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 

@@ -10,6 +10,9 @@ import pytest
 from postgres_replica import StreamingReplica, url_of_all
 from postgres_server import PostgresServer, until
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 
 @pytest.fixture
 def primary(own_postgres_server: PostgresServer) -> PostgresServer:

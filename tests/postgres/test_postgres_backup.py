@@ -12,6 +12,9 @@ from redis_operations import add_up, note, session
 from sessionkeeper import LogReplaced
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 
 def _run(server: PostgresServer, program: str, *arguments: str, database: str = "postgres") -> None:
     where = (f"--host={server.folder}", f"--port={server.port}", "--username=postgres")

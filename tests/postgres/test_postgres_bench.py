@@ -9,6 +9,9 @@ from postgres_schemas import own_schema
 from postgres_server import PostgresServer
 from sessionkeeper.cli.app import run
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 QUICK = ["--seconds", "0.1", "--warmup", "0", "--rounds", "1", "--sessions", "20"]
 
 

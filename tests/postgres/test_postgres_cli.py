@@ -24,6 +24,9 @@ from sessionkeeper.backends.postgres.address import PostgresAddress
 from sessionkeeper.backends.postgres.schema import grants
 from sessionkeeper.cli.app import run
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 CLOSED = {"state": SessionState.CLOSED}
 PROGRAM = [sys.executable, "-m", "sessionkeeper"]
 

@@ -18,6 +18,9 @@ from redis_contents import filled, held
 from sessionkeeper import PostgresSessionStore, SQLiteSessionStore, StoreUnavailable
 from sessionkeeper.transfer import copy_sessions
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 SIZES = [
     pytest.param(20, 200, id="4,000 frames"),
     pytest.param(10, 10_000, id="100,000 frames", marks=pytest.mark.long),

@@ -28,6 +28,9 @@ from sessionkeeper.backends.postgres.errors import (
     unavailable,
 )
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 SECRET = "hunter2"
 
 

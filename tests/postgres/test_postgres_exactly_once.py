@@ -23,6 +23,9 @@ from postgres_trials import (
 from redis_operations import WRITES, add_up, note, session
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 WRITERS = 4
 AT_ONCE = 6
 

@@ -19,6 +19,9 @@ from sessionkeeper.backends.postgres.outcome import BatchId
 from sessionkeeper.stores.postgres import PostgresSessionStore
 from sessionlab import Verdict
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 STORES = 3
 
 

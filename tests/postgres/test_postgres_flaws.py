@@ -30,6 +30,9 @@ from sessionkeeper.stores.postgres import PostgresSessionStore
 
 from tests.support.flawed import flawed_module
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 TRIES = 10
 
 Trial: TypeAlias = Callable[[PostgresServer, str, type[PostgresSessionStore]], Awaitable[object]]

@@ -18,6 +18,9 @@ from tests.support.hostile_strings import (
 )
 from tests.support.sessions import new_session, note
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 T = TypeVar("T")
 POSTGRES = [
     *("$$; DROP SCHEMA public CASCADE; $$", "$1", "E'\\047'", "U&'\\0027'", "pg_sleep(60)"),

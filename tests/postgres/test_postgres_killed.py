@@ -13,6 +13,9 @@ from postgres_proxy import PostgresProxy
 from postgres_server import PostgresServer
 from postgres_trials import Trouble, histories
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 KILLS = 10
 HISTORIES, PARTS = 20, 4
 

@@ -10,6 +10,9 @@ import pytest
 from postgres_server import PostgresServer
 from sessionkeeper.backends.postgres.errors import is_lost
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 
 async def test_a_connection_that_was_ended_is_lost_before_the_stream_ends(
     own_postgres_server: PostgresServer,

@@ -21,6 +21,9 @@ from sessionkeeper.values.limits import FramesFull, SessionsFull
 
 from tests.support.sessions import close_session, new_session, note
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 SIZE = len(note(0).message)
 STORES = 3
 

@@ -23,6 +23,9 @@ from sessionkeeper.backends.postgres.errors import WrongServer, is_lost
 from sessionkeeper.backends.postgres.schema import COLUMNS, RIGHTS, grants
 from sessionkeeper.values.guarantees import Durability
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 
 @pytest.fixture
 def name(postgres_url: str) -> str:

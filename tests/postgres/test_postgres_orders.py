@@ -9,6 +9,9 @@ from sessionkeeper import PostgresSessionStore, Session, SessionQuery
 from sessionkeeper.backends.postgres import orders
 from sessionkeeper.values.clock import Clock
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 # In sevenths of a tenth: some share a tenth, some do not, and none comes in order of creation.
 STEPS = [9, 3, 14, 0, 7, 30, 6, 13, 1, 8, 21, 2]
 BEGIN = -0.2

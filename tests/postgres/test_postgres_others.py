@@ -17,6 +17,9 @@ from sessionkeeper import SessionStore, StoreUnavailable
 from sessionkeeper.backends.postgres.schema import STORE_LOCK
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 LOCKS = {
     "a session's row of its log": "SELECT FROM {schema}.logs WHERE session = 1 FOR UPDATE",
     "the table of logs": "LOCK {schema}.logs IN ACCESS EXCLUSIVE MODE",

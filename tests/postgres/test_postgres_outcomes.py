@@ -17,6 +17,9 @@ from sessionkeeper.backends.postgres import writer_rows
 from sessionkeeper.backends.postgres.outcome import BatchId
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 Cut = Callable[[PostgresProxy], ByteFault]
 
 KINDS: dict[str, tuple[Cut, bool]] = {

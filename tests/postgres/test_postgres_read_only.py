@@ -11,6 +11,9 @@ from redis_operations import WRITES, add_up, fill, note, picture
 from sessionkeeper import StoreUnavailable
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 
 def _forbid(server: PostgresServer) -> None:
     server.configure(default_transaction_read_only="on")

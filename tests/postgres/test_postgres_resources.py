@@ -20,6 +20,9 @@ from redis_operations import add_up, note, session
 from sessionkeeper import MessageEnvelope, OutcomeUnknown, StoreUnavailable
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 SIZE = 100_000
 
 

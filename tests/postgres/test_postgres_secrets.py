@@ -18,6 +18,9 @@ from sessionkeeper import OutcomeUnknown, StoreUnavailable
 from sessionkeeper.stores.postgres import PostgresSessionStore
 from sessionkeeper.values.statistics import PostgresStatistics
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 PASSWORD = "canary p@ss/wörd:#%'\""
 
 

@@ -22,6 +22,9 @@ from postgres_schemas import own_schema
 from postgres_server import PostgresServer, running, until
 from redis_certificates import Certificates
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 _STARTS_AND_WAITS = """
 import sys
 from postgres_folders import ServerFolders

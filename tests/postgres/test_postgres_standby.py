@@ -13,6 +13,9 @@ from sessionkeeper import OutcomeUnknown, StoreUnavailable
 from sessionkeeper.backends.postgres import writer
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'COMMIT%'"
 
 

@@ -15,6 +15,9 @@ from redis_certificates import Certificates
 from sessionkeeper.backends.postgres.address import PostgresAddress
 from sessionkeeper.backends.postgres.tls import ssl_mode, tls_argument
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 UNTRUSTED = "the server's certificate is not valid: "
 
 

@@ -16,6 +16,9 @@ from sessionkeeper.backends.postgres.address import PostgresAddress
 from sessionkeeper.backends.postgres_url import PostgresUrl, split_postgres_url
 from sessionkeeper.stores.store_url import is_plain
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 CANARY = "canary p@ss/word:#%"
 READERS: tuple[Callable[[str], Any], ...] = (
     split_postgres_url,

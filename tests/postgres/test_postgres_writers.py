@@ -11,6 +11,9 @@ from sessionkeeper import StoreLimits
 from sessionkeeper.backends.postgres import writer_rows
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
+# What is tested runs on threads of the store, with a loop of their own.
+pytestmark = pytest.mark.any_loop
+
 CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sessionkeeper'"
 
 
