@@ -17,6 +17,7 @@ from postgres_proxy import proxied
 from postgres_replica import StreamingReplica
 from postgres_server import PostgresServer, until
 from redis_certificates import Certificates
+from redis_operations import session
 from sessionkeeper import StoreUnavailable
 from sessionkeeper.backends.postgres.address import PostgresAddress
 from sessionkeeper.backends.postgres.driver import StoreConnection
@@ -27,6 +28,7 @@ from sessionkeeper.backends.postgres.errors import (
     refusal,
     unavailable,
 )
+from sessionkeeper.stores.postgres import PostgresSessionStore
 
 # What is tested runs on threads of the store, with a loop of their own.
 pytestmark = pytest.mark.any_loop
@@ -165,7 +167,8 @@ async def test_too_many_connections(postgres_folders: ServerFolders) -> None:
         taken = [await asyncpg.connect(url) for _ in range(4)]
         assert await connecting(url) == (
             "lost",
-            "the server has too many connections (max_connections) (53300)",
+            "too many connections (max_connections, or a limit of the role or the database): a"
+            " store has two, and one more while it watches (53300)",
         )
         for each in taken:
             each.terminate()
@@ -384,6 +387,24 @@ async def test_what_an_administrator_takes_away(
         await asyncio.sleep(0.2)
         assert judged(await failure(connection.execute("SELECT 1")))[0] == "lost"
     assert await connecting(url) == ("refused", "there is no such database (3D000)")
+
+
+async def test_a_table_that_somebody_emptied_is_said(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    """The store stays open, and goes on when the row is there again."""
+    schema = PostgresAddress.of(postgres_url).schema
+    async with PostgresSessionStore(postgres_url) as store:
+        await store.create_session(session("a"))
+        saved = postgres_server.rows(f"DELETE FROM {schema}.meta RETURNING id, version")
+        with pytest.raises(StoreUnavailable, match="the row of meta cannot be read"):
+            await store.create_session(session("b"))
+        assert (await store.get_session("a")).id == "a"
+        postgres_server.psql(
+            f"INSERT INTO {schema}.meta VALUES ($1, 'sessionkeeper', $2, 1)", *saved[0]
+        )
+        await store.create_session(session("b"))
+        assert [each.id for each in await store.list_sessions()] == ["a", "b"]
 
 
 async def test_what_was_written_is_not_quoted(postgres_url: str) -> None:

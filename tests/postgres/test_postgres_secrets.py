@@ -14,7 +14,7 @@ from postgres_folders import ServerFolders
 from postgres_server import PostgresServer
 from redis_certificates import Certificates
 from redis_operations import WRITES, add_up, fill
-from sessionkeeper import OutcomeUnknown, StoreUnavailable
+from sessionkeeper import MessageEnvelope, OutcomeUnknown, Session, StoreUnavailable
 from sessionkeeper.stores.postgres import PostgresSessionStore
 from sessionkeeper.values.statistics import PostgresStatistics
 
@@ -167,3 +167,27 @@ async def test_a_server_without_tls_is_refused_where_it_is_asked_for(
     for mode in ("require", "verify-ca", "verify-full", "no-verify"):
         said = await refusal(f"{postgres_url}&sslmode={mode}")
         assert "the server does not offer TLS" in said
+
+
+async def test_messages_are_in_the_log_of_a_server_that_logs_parameters_and_can_be_kept_out(
+    own_postgres_server: PostgresServer,
+) -> None:
+    """With the usual settings nothing is there; the documentation says how to keep it so."""
+    server = own_postgres_server
+    schemas = ("usual", "all", "short")
+    for schema in schemas:
+        if schema == "all":
+            server.psql("ALTER ROLE postgres SET log_statement = 'all'")
+        if schema == "short":
+            server.psql("ALTER ROLE postgres SET log_parameter_max_length = 0")
+        url = server.url_of("postgres", schema=schema)
+        async with PostgresSessionStore(url) as store:
+            await store.create_session(Session.new(transport_type="stdio", id=f"id-of-{schema}"))
+            message = f'{{"jsonrpc":"2.0","id":1,"method":"{schema}-word"}}'.encode()
+            await store.add_frame(
+                MessageEnvelope.of(f"id-of-{schema}", message, direction="client-to-server")
+            )
+    log = server.log()
+    assert [f"id-of-{each}" in log for each in schemas] == [False, True, False]
+    assert [f"{each}-word".encode().hex() in log for each in schemas] == [False, True, False]
+    assert [f"{each}-word" in log for each in schemas] == [False, False, False]

@@ -73,6 +73,21 @@ async def test_a_wait_that_is_ended_early_acknowledges_nothing(
         assert await after.count_frames("a") == 2
 
 
+async def test_a_role_that_hides_warnings_hides_none_of_a_wait_that_was_ended(
+    primary: PostgresServer, standby: StreamingReplica
+) -> None:
+    """Only a warning tells that a commit is on one server; the store asks for it itself."""
+    await asyncio.to_thread(primary.psql, "ALTER ROLE postgres SET client_min_messages = error")
+    async with PostgresSessionStore(primary.url, patience=2.0) as store:
+        await store.create_session(session("a"))
+        await asyncio.to_thread(standby.kill9)
+        adding = asyncio.create_task(store.add_frame(note(1)))
+        process = await waits(primary)
+        await asyncio.to_thread(primary.psql, "SELECT pg_cancel_backend($1::int)", process)
+        with pytest.raises(OutcomeUnknown):
+            await adding
+
+
 async def test_a_commit_that_hangs_is_unknown_after_patience_and_known_later(
     primary: PostgresServer, standby: StreamingReplica
 ) -> None:

@@ -294,6 +294,26 @@ async def test_a_role_with_the_documented_rights_can_watch(
             assert await asyncio.wait_for(watching, 60) == [1]
 
 
+async def test_a_role_that_has_no_connection_left_to_watch_is_told(
+    own_postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its store works, and does not see what others write until there is a connection."""
+    server = own_postgres_server
+    url = server.add_role("keeper", "GRANT CREATE ON DATABASE postgres TO keeper")
+    server.psql("ALTER ROLE keeper CONNECTION LIMIT 2")
+    async with PostgresSessionStore(url) as store, PostgresSessionStore(server.url) as other:
+        await store.create_session(session("a"))
+        watching = asyncio.ensure_future(followed(store, "a"))
+        async with asyncio.timeout(60):
+            while "too many connections" not in caplog.text:
+                await asyncio.sleep(0.01)
+        assert len(caplog.records) == 1
+        await other.add_frame(note(1))
+        await end(other, "a")
+        server.psql("ALTER ROLE keeper CONNECTION LIMIT 3")
+        assert await asyncio.wait_for(watching, 60) == [1]
+
+
 async def test_watchers_of_the_store_itself_see_a_frame_whose_outcome_was_unknown(
     own_postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,8 @@ _UNACKNOWLEDGED = 20_000
 # The statements are written for their indexes: a plan that was made while a table was empty would
 # read all of it later.
 _SETTINGS = {
+    # That the wait for a standby was ended early, only a warning says.
+    "client_min_messages": "warning",
     "default_transaction_isolation": "read committed",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",

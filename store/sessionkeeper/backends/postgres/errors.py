@@ -19,6 +19,7 @@ __all__ = [
     "WrongServer",
     "is_lost",
     "is_pooler_error",
+    "is_refused_connection",
     "is_storage_error",
     "must_repeat",
     "note_place",
@@ -98,7 +99,10 @@ _REASONS = {
     "42P05": "a prepared statement is another client's: a connection pooler is between",
     "53100": "the server's disk is full",
     "53200": "the server is out of memory",
-    "53300": "the server has too many connections (max_connections)",
+    "53300": (
+        "too many connections (max_connections, or a limit of the role or the database): a store"
+        " has two, and one more while it watches"
+    ),
     "53400": "a limit in the server's configuration is reached",
     "54000": "a value is too large for PostgreSQL, or its queue of notices is full",
     "55P03": "another process held a lock for too long (lock_timeout)",
@@ -161,6 +165,11 @@ def is_lost(error: BaseException) -> bool:
 def must_repeat(error: BaseException) -> bool:
     """Whether the server rolled the transaction back for another's sake, so that it is repeated."""
     return isinstance(error, asyncpg.PostgresError) and error.sqlstate in _REPEATED
+
+
+def is_refused_connection(error: BaseException) -> bool:
+    """Whether the server has no room for one more connection; those that are there go on."""
+    return isinstance(error, asyncpg.PostgresError) and error.sqlstate == "53300"
 
 
 def is_pooler_error(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from ...interface.wakeups import StoreWakeups
 from .driver import StoreConnection
-from .errors import is_lost, refusal
+from .errors import is_lost, is_refused_connection, refusal
 from .notice_connection import NoticeConnection
 
 __all__ = ["NoticeListener"]
@@ -100,7 +100,8 @@ class NoticeListener:
                 await self._connect_and_listen()
             except Exception as error:
                 # One line for a time of trouble. A server that comes and goes is none.
-                if (self._is_stable or not failures) and not is_lost(error):
+                is_trouble = not is_lost(error) or is_refused_connection(error)
+                if (self._is_stable or not failures) and is_trouble:
                     reason = refusal(error) or type(error).__name__
                     logger.warning("changes of other processes are not seen: %s", reason)
             if not self._is_wanted():

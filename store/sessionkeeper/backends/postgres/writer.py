@@ -18,6 +18,7 @@ from ...interface.listeners import Listeners
 from ...operations.counters import CounterValues
 from ...values.errors import OutcomeUnknown, StoreClosed, StoreUnavailable
 from .address import PostgresAddress
+from .codec import DamagedRow
 from .connection import GivenUp, PostgresConnection
 from .counters import sum_values
 from .errors import is_lost, is_storage_error, must_repeat, refusal
@@ -153,6 +154,8 @@ class PostgresWriter(Transactions[PostgresTables]):
         self._connection.execute(self._begin_alone if self._has_store else self._begin_shared)
         if self._has_store:
             found = self._connection.fetch("SELECT last_number FROM meta")
+            if not found:  # somebody emptied the table
+                raise DamagedRow("the row of meta")
             self._tables.last_number = found[0][0]
         else:
             self._tables.begin_counting(CounterValues())
