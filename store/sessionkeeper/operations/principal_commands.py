@@ -35,10 +35,6 @@ class Scoped(StoreCommand[R], frozen=True, gc=False):
     def store_wide(self) -> bool:  # type: ignore[override]  # as the command is
         return self.command.store_wide
 
-    @property
-    def touches(self) -> Sequence[str]:
-        return self.touched
-
     def apply(self, tables: Tables, /) -> R:
         for place, session_id in enumerate(self.touched):
             row = tables.find(session_id)

@@ -12,6 +12,7 @@ import msgspec
 from ...operations.frame_record import FrameRecord, names_stream, stream_of
 from ...operations.session_row import SessionRow
 from ...values.clock import moment_micros, moment_of
+from ...values.picklable import Picklable
 from ...values.session import Session
 from ...values.states import Direction, SessionState
 from ..session_fields import dump_fields, dump_metadata, read_fields, to_json
@@ -59,7 +60,7 @@ _UNREADABLE = (
 _CACHED = 2048  # maximum bytes of a cached value, so that the cache stays small
 
 
-class DamagedRow(Exception):
+class DamagedRow(Picklable, Exception):
     """A row that this library did not write so. It must not look like a bug, or like a refusal."""
 
     def __init__(self, what: str) -> None:
