@@ -474,7 +474,7 @@ async def test_tls_that_cannot_be(
     """A server without TLS, and one that takes nothing else."""
     assert await connecting(f"{own_postgres_server.url}?sslmode=require") == (
         "lost",
-        "the server does not offer TLS",
+        "the server does not offer TLS, or is no PostgreSQL server",
     )
     server = PostgresServer(postgres_folders, certificates=Certificates(tmp_path))
     try:
@@ -533,7 +533,7 @@ UNSEEN: list[tuple[Callable[[], Exception], str, str]] = [
     (
         lambda: ConnectionError("PostgreSQL server at hunter2 rejected SSL upgrade"),
         "lost",
-        "the server does not offer TLS",
+        "the server does not offer TLS, or is no PostgreSQL server",
     ),
 ]
 

@@ -426,6 +426,23 @@ async def test_a_row_that_was_lost_is_written_again_and_nothing_is_missed(
 
 
 @pytest.mark.usefixtures("hasty")
+async def test_a_row_that_has_ended_is_not_made_valid_again(
+    log: RawLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process had stopped for long. A writer that announced nothing and has gone is missed."""
+    monkeypatch.setattr(NoticeConnection, "REFRESH", 0.0)  # with each look
+    async with watching(log) as wakeups:
+        following = asyncio.ensure_future(log.follow(wakeups, "a", 1))
+        await eventually(log.watchers, "it watches")
+        await asyncio.sleep(0.5)  # it has looked
+        log.server.psql(
+            f"UPDATE {log.schema}.watchers SET until = now() - interval '1 s';"
+            f" INSERT INTO {log.schema}.numbers VALUES ('a', 1)"
+        )
+        assert await asyncio.wait_for(following, 60) == [1]
+
+
+@pytest.mark.usefixtures("hasty")
 async def test_the_row_stays_valid(log: RawLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is made valid again before it ends."""
     monkeypatch.setattr(NoticeConnection, "REFRESH", 0.2)

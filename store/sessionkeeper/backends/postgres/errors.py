@@ -223,7 +223,7 @@ def _system_reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS with the server failed ({error.reason or type(error).__name__})"
     if isinstance(error, ConnectionError) and _NO_TLS in str(error):
-        return "the server does not offer TLS"
+        return "the server does not offer TLS, or is no PostgreSQL server"
     for kind, reason in _SYSTEM_REASONS.items():
         if isinstance(error, kind):
             return reason

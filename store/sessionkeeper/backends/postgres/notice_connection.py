@@ -40,7 +40,11 @@ INSERT INTO watchers (id, until)
 SELECT $3, clock_timestamp() + make_interval(secs => $4) FROM alone
 ON CONFLICT (id) DO UPDATE SET until = excluded.until
 """
-_REFRESH = "UPDATE watchers SET until = clock_timestamp() + make_interval(secs => $2) WHERE id = $1"
+# One that has ended stays so: meanwhile nothing was announced, so it must register anew.
+_REFRESH = (
+    "UPDATE watchers SET until = clock_timestamp() + make_interval(secs => $2)"
+    " WHERE id = $1 AND until > clock_timestamp()"
+)
 _UNREGISTER = "DELETE FROM watchers WHERE id = $1"
 # Writers that are gone are added to one row, whose time tells that there was another.
 _LOOK = f"""
