@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 
 import pytest
 from postgres_server import PostgresServer
@@ -129,3 +130,23 @@ async def test_short_lived_stores_leave_no_rows_and_no_connections(
     assert server.psql("SELECT count(*) FROM s.watchers") == "0"
     async with PostgresSessionStore(url) as store:
         assert (await add_up(store)).frames == len(range(0, count, 3))
+
+
+@pytest.mark.parametrize("patience", [0, 0.001, inf])
+async def test_stores_with_no_or_endless_patience_work(
+    patience: float, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that others changed, and a row of a writer that is gone, are no reason to fail."""
+    async with (
+        PostgresSessionStore(postgres_url, patience=patience) as store,
+        PostgresSessionStore(postgres_url, patience=patience) as other,
+    ):
+        await store.create_session(session("a"))
+        for n in range(3):
+            for each in (store, store, other, other):
+                await each.add_frame(note(n))
+        monkeypatch.setattr(writer_rows, "WINDOW", -1.0)
+        async with PostgresSessionStore(postgres_url):  # it adds up the rows of all others
+            pass
+        assert await store.add_frame(note(4)) == 13
+        await add_up(store)

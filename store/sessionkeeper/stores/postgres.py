@@ -28,6 +28,9 @@ from .owner_backed import OwnerBackedStore, session_error
 
 __all__ = ["PostgresSessionStore"]
 
+_LONGEST_PATIENCE = 86_400.0
+"""A day: the server's time-outs end at some weeks."""
+
 _REGISTRATION_SECONDS = 1.0
 """How long the first watcher waits for the batches of others. New ones wait behind it."""
 
@@ -73,7 +76,8 @@ class PostgresSessionStore(OwnerBackedStore):
         limits = StoreLimits() if limits is None else limits
         if not isinstance(limits, StoreLimits) or not isinstance(clock, Clock | None):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
-        self._patience = patience = checked_seconds("patience", patience) or 0.0
+        patience = min(checked_seconds("patience", patience) or 0.0, _LONGEST_PATIENCE)
+        self._patience = patience
         self._remote_wakeups = wakeups = PostgresWakeups()
         listeners = Listeners()
         server_clock = None

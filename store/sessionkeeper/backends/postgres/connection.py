@@ -23,6 +23,10 @@ Record: TypeAlias = Sequence[Any]
 """A row of a result."""
 
 
+_LEAST = 1.0
+"""Seconds that connecting and an answer may take, whatever the patience: both take some time."""
+
+
 class GivenUp(Exception):
     """The store is being closed: nothing is waited for any more."""
 
@@ -30,7 +34,8 @@ class GivenUp(Exception):
 class PostgresConnection:
     """A connection that is made again by `connect`; of one thread, but for `interrupt`.
 
-    `patience` is how many seconds a lock is waited for, and half of the seconds that an answer is.
+    `patience` is how many seconds a lock is waited for, and half of the seconds that an answer is;
+    a second at least is waited for an answer.
     Every method raises what asyncpg raises, `TimeoutError` for a server that does not answer, and
     `GivenUp` after `interrupt`.
     """
@@ -53,6 +58,10 @@ class PostgresConnection:
         return self._connection is not None and not self._connection.is_closed()
 
     @property
+    def _answer_time(self) -> float:
+        return max(_LEAST, 2 * self._patience)
+
+    @property
     def protocol(self) -> StoreConnection:
         """The connection itself, for coroutines that `run` runs."""
         if self._connection is None:
@@ -65,7 +74,7 @@ class PostgresConnection:
         if self._loop is None:
             self._loop = ThreadLoop()
         self._connection = self.run(
-            self._address.connect(timeout=self._patience, lock_timeout=self._patience)
+            self._address.connect(timeout=max(_LEAST, self._patience), lock_timeout=self._patience)
         )
         self._connection.add_log_listener(self._hear)
         self._loop.take_connection()
@@ -85,7 +94,7 @@ class PostgresConnection:
         try:
             if only_waits and loop.is_direct:
                 # A lock is waited for on the server, which answers when that takes too long.
-                return loop.exchange(work, seconds=2 * self._patience, stops=self._stops)
+                return loop.exchange(work, seconds=self._answer_time, stops=self._stops)
             return loop.run(self._bounded(work))
         except asyncio.CancelledError:
             raise GivenUp from None
@@ -166,7 +175,7 @@ class PostgresConnection:
 
     async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
         self._task = asyncio.current_task()
-        async with asyncio.timeout(2 * self._patience):
+        async with asyncio.timeout(self._answer_time):
             return await work
 
     def _end_tasks(self) -> None:

@@ -211,8 +211,11 @@ class PostgresWriter(Transactions[PostgresTables]):
         is_repeated = isinstance(error, _Repeat) or must_repeat(error)
         if not may_be_stale and not is_repeated and not is_lost(error):
             return False
+        # Once more it meets nobody, so no patience is needed.
+        is_ours = not is_storage_error(error) and (may_be_stale or not self._commits_alone)
         waited = time.monotonic() - self._since
-        if self._connection.interrupted or waited > self._patience:
+        is_late = waited > self._patience and not (is_ours and self._connection.is_open)
+        if self._connection.interrupted or is_late:
             return False
         if may_be_stale and not is_lost(error):
             self._locking = _LOCKING
