@@ -14,7 +14,7 @@ from postgres_server import PostgresServer
 from postgres_trials import deadlocked, histories, set_patience
 from redis_operations import add_up, counted, note, picture, session
 from sessionkeeper import SessionStore, StoreUnavailable
-from sessionkeeper.backends.postgres.schema import STORE_LOCK
+from sessionkeeper.backends.postgres.schema import STORE_LOCK, lock_key
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
 # What is tested runs on threads of the store, with a loop of their own.
@@ -25,10 +25,7 @@ LOCKS = {
     "the table of logs": "LOCK {schema}.logs IN ACCESS EXCLUSIVE MODE",
     "the table of frames": "LOCK {schema}.frames IN ACCESS EXCLUSIVE MODE",
     "the rows of writers": "SELECT FROM {schema}.writers FOR UPDATE",
-    "the lock of the store": (
-        "SELECT pg_advisory_xact_lock({lock}, ({oid}::bigint - CASE WHEN {oid} >= 2147483648"
-        " THEN 4294967296 ELSE 0 END)::integer)"
-    ),
+    "the lock of the store": "SELECT pg_advisory_xact_lock({lock}, {key})",
 }
 Write = Callable[[PostgresSessionStore], Awaitable[Any]]
 WRITES: dict[str, Write] = {
@@ -57,11 +54,9 @@ class Stranger:
         self._schema = schema
 
     async def run(self, sql: str) -> list[Any]:
-        """Run a statement; `{schema}`, `{oid}` and `{lock}` are filled in."""
-        oid = await self._connection.fetchval(
-            "SELECT oid::bigint FROM pg_namespace WHERE nspname = $1", self._schema
-        )
-        statement = sql.format(schema=self._schema, oid=oid, lock=STORE_LOCK)
+        """Run a statement; `{schema}`, `{lock}` and `{key}` are filled in."""
+        key = lock_key(self._schema)
+        statement = sql.format(schema=self._schema, lock=STORE_LOCK, key=key)
         return list(await self._connection.fetch(statement))
 
     def transaction(self) -> Any:
