@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from postgres_proxy import PostgresProxy
@@ -74,13 +75,18 @@ async def test_nothing_is_asked_on_a_connection_that_is_silent(
     """Not even for a rollback: it would be waited for as long again."""
     connection = store._writer._connection
     asked: list[str] = []
-    real = connection.execute
+    real, real_ahead = connection.execute, connection.send_ahead
 
-    def execute(script: str, **options: bool) -> str:
+    def execute(script: str, **options: Any) -> str:
         asked.append(script)
         return real(script, **options)
 
+    def send_ahead(script: str) -> None:
+        asked.append(script)
+        real_ahead(script)
+
     connection.execute = execute  # type: ignore[method-assign]  # to see what is asked
+    connection.send_ahead = send_ahead  # type: ignore[method-assign]  # as above
     getattr(postgres_proxy, way)(0, BEGIN)
     with pytest.raises(StoreUnavailable, match="did not answer in time"):
         await store.add_frame(note(1))
