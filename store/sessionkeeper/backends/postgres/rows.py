@@ -154,15 +154,21 @@ class RowTable:
     def add(self, row: PostgresRow) -> None:
         """Take a row into the batch, and keep it."""
         self.by_id[row.id] = row
+        self._drop(row.number)
         self._kept[row.number] = self._kept_ids[row.id] = row
         self._bytes += row.stored_bytes
 
     def remove(self, row: PostgresRow) -> None:
         """Note that the session exists no more."""
         self.by_id[row.id] = None
-        self._kept.pop(row.number, None)
+        self._drop(row.number)
         self._kept_ids.pop(row.id, None)
         self.dirty.pop(row.number, None)
+
+    def _drop(self, number: int) -> None:
+        found = self._kept.pop(number, None)
+        if found is not None:
+            self._bytes -= found.stored_bytes
 
     def in_batch(self, row: PostgresRow) -> PostgresRow:
         """Return the row of this batch for one that was read again, which may be older."""
@@ -179,7 +185,9 @@ class RowTable:
         """Write the fields of the rows whose fields were changed."""
         changed = [row for row in self.dirty.values() if row.revision != row.stored_revision]
         if changed:
+            self._bytes -= sum(row.stored_bytes for row in changed)
             columns = [row.session_columns() for row in changed]
+            self._bytes += sum(row.stored_bytes for row in changed)
             self._connection.fetch(_WRITE_SESSIONS, *zip(*columns, strict=True))
             for row in changed:
                 row.stored_revision = row.revision
