@@ -22,9 +22,10 @@ T = TypeVar("T")
 Record: TypeAlias = Sequence[Any]
 """A row of a result."""
 
-
 _LEAST = 1.0
 """Seconds that connecting and an answer may take, whatever the patience: both take some time."""
+_CLOSING = 0.25
+"""Seconds for a rollback once the store is being closed: callers wait for it."""
 
 
 class GivenUp(Exception):
@@ -80,22 +81,29 @@ class PostgresConnection:
         self._loop.take_connection()
 
     def run(
-        self, work: Coroutine[Any, Any, T], *, must_finish: bool = False, only_waits: bool = False
+        self,
+        work: Coroutine[Any, Any, T],
+        *,
+        must_finish: bool = False,
+        only_waits: bool = False,
+        seconds: float | None = None,
     ) -> T:
         """Run a coroutine on this thread; with `must_finish`, `interrupt` lets it go on.
 
-        `only_waits` says that it waits for answers of this connection and for nothing else.
+        `only_waits` says that it waits for answers of this connection and for nothing else. After
+        `seconds` it is given up, without them after as many as an answer is waited for.
         """
         loop = self._loop
         if loop is None or (self.interrupted and not must_finish):
             work.close()
             raise GivenUp
         self._must_finish = must_finish
+        # A lock is waited for on the server, which answers when that takes too long.
+        seconds = self._answer_time if seconds is None else seconds
         try:
             if only_waits and loop.is_direct:
-                # A lock is waited for on the server, which answers when that takes too long.
-                return loop.exchange(work, seconds=self._answer_time, stops=self._stops)
-            return loop.run(self._bounded(work))
+                return loop.exchange(work, seconds=seconds, stops=self._stops)
+            return loop.run(self._bounded(work, seconds))
         except asyncio.CancelledError:
             raise GivenUp from None
         except TimeoutError:
@@ -115,10 +123,26 @@ class PostgresConnection:
         found: Record | None = self.run(self.protocol.fetchrow(sql, *parameters), only_waits=True)
         return found
 
-    def execute(self, script: str, *, must_finish: bool = False) -> str:
+    def execute(
+        self, script: str, *, must_finish: bool = False, seconds: float | None = None
+    ) -> str:
         """Run statements without parameters in one round trip; return the tag of the last one."""
-        tag: str = self.run(self.protocol.execute(script), must_finish=must_finish, only_waits=True)
+        work = self.protocol.execute(script)
+        tag: str = self.run(work, must_finish=must_finish, only_waits=True, seconds=seconds)
         return tag
+
+    def roll_back(self) -> None:
+        """Undo the transaction if there is one; if that fails, drop the connection, which does it.
+
+        While the store is being closed, the server has a moment for it.
+        """
+        if not self.is_open:
+            return
+        seconds = _CLOSING if self.interrupted else None
+        try:
+            self.execute("ROLLBACK", must_finish=True, seconds=seconds)
+        except Exception:
+            self.drop()
 
     def send_ahead(self, script: str) -> None:
         """Send statements without parameters; the next ones wait for their answers, too.
@@ -173,9 +197,9 @@ class PostgresConnection:
         if self._task is not None and not self._must_finish:
             self._task.cancel()
 
-    async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _bounded(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
         self._task = asyncio.current_task()
-        async with asyncio.timeout(self._answer_time):
+        async with asyncio.timeout(seconds):
             return await work
 
     def _end_tasks(self) -> None:

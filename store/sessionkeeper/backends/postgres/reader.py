@@ -69,7 +69,6 @@ class PostgresReader(Transactions[PostgresTables]):
         """Take a snapshot, and read the sessions of the commands."""
         if not self._is_repeated:
             self._since = time.monotonic()
-        self._is_repeated = False
         if not self._connection.is_open or self._generation != self._writer.generation:
             self._connect()
         self.tidy()
@@ -89,10 +88,7 @@ class PostgresReader(Transactions[PostgresTables]):
     def rollback(self) -> None:
         """Release the snapshot; if that fails, drop the connection."""
         self._tables.forget()
-        try:
-            self._release()
-        except Exception:
-            self._connection.drop()
+        self._release()
 
     def repeats(self, error: Exception, /) -> bool:
         """Whether the batch is applied again: its reason passes, and there is time left."""
@@ -115,6 +111,7 @@ class PostgresReader(Transactions[PostgresTables]):
 
     def tidy(self) -> float | None:
         """Release the snapshot of the last batch."""
+        self._is_repeated = False  # all callers may have given up between two attempts
         self.rollback()
         return None
 
@@ -140,8 +137,7 @@ class PostgresReader(Transactions[PostgresTables]):
     def _release(self) -> None:
         if self._in_transaction:
             self._in_transaction = False
-            if self._connection.is_open:
-                self._connection.execute("ROLLBACK", must_finish=True)
+            self._connection.roll_back()
 
 
 def _only_looks_up(command: Command[PostgresTables, Any]) -> bool:

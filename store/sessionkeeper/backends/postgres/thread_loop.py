@@ -222,9 +222,10 @@ class ThreadLoop(asyncio.SelectorEventLoop):
 
     def _take_turns(self, waited: asyncio.Future[Any], seconds: float) -> None:
         """Take turns until it is done, until it is woken, or for so many seconds."""
-        self.add_reader(self._woken, self._drain)
+        woken: asyncio.Future[None] = self.create_future()
+        self.add_reader(self._woken, self._wake, woken)
         try:
-            self.run(_wait(waited, seconds))
+            self.run(_wait(waited, woken, seconds))
         finally:
             self.remove_reader(self._woken)
 
@@ -235,6 +236,11 @@ class ThreadLoop(asyncio.SelectorEventLoop):
     def _pause(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
+
+    def _wake(self, woken: asyncio.Future[None]) -> None:
+        self._drain()
+        if not woken.done():
+            woken.set_result(None)
 
     def _drain(self) -> None:
         with suppress(OSError):
@@ -249,5 +255,6 @@ class ThreadLoop(asyncio.SelectorEventLoop):
         work.close()
 
 
-async def _wait(waited: asyncio.Future[Any], seconds: float) -> None:
-    await asyncio.wait((waited,), timeout=seconds)
+async def _wait(waited: asyncio.Future[Any], woken: asyncio.Future[None], seconds: float) -> None:
+    both = (waited, woken)
+    await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

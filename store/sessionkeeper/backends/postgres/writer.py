@@ -198,11 +198,7 @@ class PostgresWriter(Transactions[PostgresTables]):
 
     def rollback(self) -> None:
         """Undo the batch; if that fails, drop the connection, which does it."""
-        if self._connection.is_open:
-            try:
-                self._connection.execute("ROLLBACK", must_finish=True)
-            except Exception:
-                self._connection.drop()
+        self._connection.roll_back()
         self._tables.forget()
 
     def repeats(self, error: Exception, /) -> bool:
@@ -232,9 +228,10 @@ class PostgresWriter(Transactions[PostgresTables]):
         if isinstance(error, _CommitLost):
             operation_id = str(error)
             return lambda: OutcomeUnknown(operation_id)
-        if isinstance(error, GivenUp):
+        is_repeated = isinstance(error, _Repeat)
+        if isinstance(error, GivenUp) or (is_repeated and self._connection.interrupted):
             return StoreClosed
-        if isinstance(error, _Repeat):
+        if is_repeated:
             reason = str(error) or "other processes changed the same sessions for too long"
             return lambda: StoreUnavailable(reason)
         found = refusal(error)
@@ -242,6 +239,7 @@ class PostgresWriter(Transactions[PostgresTables]):
 
     def tidy(self) -> float | None:
         """Delete some frames that have a tombstone, or ask for the server's time."""
+        self._is_repeated = False  # all callers may have given up between two attempts
         if not self._connection.is_open:
             return None
         try:
