@@ -18,7 +18,7 @@ async def test_a_connection_that_was_ended_is_lost_before_the_stream_ends(
     own_postgres_server: PostgresServer,
 ) -> None:
     """asyncpg calls it an internal error; the next connection works."""
-    server, ended = own_postgres_server, asyncio.Event()
+    server, ended, closed = own_postgres_server, asyncio.Event(), asyncio.Event()
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(1 << 16):
@@ -32,8 +32,11 @@ async def test_a_connection_that_was_ended_is_lost_before_the_stream_ends(
         ended.set()
         with suppress(ConnectionError):
             await asked
-        to_server.close()
-        writer.close()
+        for each in (to_server, writer):
+            each.close()
+            with suppress(ConnectionError):
+                await each.wait_closed()
+        closed.set()
 
     async with await asyncio.start_server(relay, "127.0.0.1", 0) as between:
         url = server.url_of("postgres", port=between.sockets[0].getsockname()[1])
@@ -45,3 +48,4 @@ async def test_a_connection_that_was_ended_is_lost_before_the_stream_ends(
             await connection.fetchval("SELECT 1")
         assert is_lost(caught.value)
         connection.terminate()
+        await closed.wait()
