@@ -45,6 +45,18 @@ async def _open(proxy: PostgresProxy) -> tuple[asyncio.StreamReader, asyncio.Str
     return await asyncio.open_connection("127.0.0.1", proxy.port)
 
 
+async def test_some_bytes_of_an_answer_are_replaced() -> None:
+    """The others arrive as they were said."""
+    async with _echo() as (_, proxy):
+        fault = proxy.garble_answer(b"??", 1, b"c")
+        reader, writer = await _open(proxy)
+        for packet, answer in ((b"ab", b"aabb"), (b"c", b"c?"), (b"d", b"?d"), (b"e", b"ee")):
+            writer.write(packet)
+            assert await reader.readexactly(len(answer)) == answer
+        assert fault.happened.is_set()
+        writer.close()
+
+
 @pytest.mark.parametrize("size", range(8))
 async def test_so_many_bytes_of_a_request_arrive(size: int) -> None:
     """However they are cut into packets, and no more."""

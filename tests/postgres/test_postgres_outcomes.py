@@ -86,6 +86,19 @@ async def test_it_tells_whether_an_operation_was_applied(
     await add_up(other)
 
 
+@pytest.mark.parametrize("garbage", [b"?", b"R", b"E", b"C\0\0\0\x0bCOMMIX", b"C\0\0\0\x0b\xff"])
+async def test_an_answer_to_a_commit_that_makes_no_sense_is_looked_up(
+    garbage: bytes, store: PostgresSessionStore, postgres_proxy: PostgresProxy
+) -> None:
+    """As one that was lost: the frame is there, once, and the store goes on."""
+    await store.add_frame(note(1))
+    fault = postgres_proxy.garble_answer(garbage, 0, b"COMMIT\0")
+    assert await store.add_frame(note(2)) == 2
+    assert fault.happened.is_set()
+    assert await store.add_frame(note(3)) == 3
+    await add_up(store)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_the_first_batch_of_a_writer_is_no_exception(
     kind: str,

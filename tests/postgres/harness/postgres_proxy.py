@@ -23,6 +23,8 @@ class ByteFault:
     reset: bool
     gate: asyncio.Event | None
     """Of a stall; a cut has none."""
+    instead: bytes = b""
+    """What passes in place of as many bytes, and the connection goes on."""
     happened: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once it has: the connection is ended, or what follows is held."""
     on: int | None = None
@@ -86,6 +88,10 @@ class PostgresProxy(TcpProxy):
         """Hold what the server says after so many bytes, until `release()`."""
         return self._add(ByteFault(False, after, marker, connection, False, asyncio.Event()))
 
+    def garble_answer(self, instead: bytes, after: int = 0, marker: bytes = b"") -> ByteFault:
+        """Pass these bytes in place of as many of the server, after so many; then go on."""
+        return self._add(ByteFault(False, after, marker, None, False, None, instead))
+
     def clear(self) -> None:
         """Lift all faults: what is held passes."""
         faults, self._faults = self._faults, []
@@ -135,6 +141,14 @@ class _Connection(TcpConnection):
                 await sink.drain()
                 self._count(len(part), asking=asking)
                 if fault is None or fault.left > 0:
+                    continue
+                if fault.instead:
+                    count = min(len(data), len(fault.instead))
+                    sink.write(fault.instead[:count])
+                    fault.instead, data = fault.instead[count:], data[count:]
+                    self._count(count, asking=asking)
+                    if not fault.instead:
+                        fault.happened.set()
                     continue
                 if fault.gate is None:
                     fault.happened.set()

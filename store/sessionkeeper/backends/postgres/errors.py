@@ -20,6 +20,7 @@ __all__ = [
     "is_lost",
     "is_pooler_error",
     "is_refused_connection",
+    "is_refused_statement",
     "is_storage_error",
     "must_repeat",
     "note_place",
@@ -165,6 +166,11 @@ def is_lost(error: BaseException) -> bool:
 def must_repeat(error: BaseException) -> bool:
     """Whether the server rolled the transaction back for another's sake, so that it is repeated."""
     return isinstance(error, asyncpg.PostgresError) and error.sqlstate in _REPEATED
+
+
+def is_refused_statement(error: BaseException) -> bool:
+    """Whether the server itself said that it did not do what was asked, and goes on."""
+    return isinstance(error, asyncpg.PostgresError) and not is_lost(error)
 
 
 def is_refused_connection(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ from .address import PostgresAddress
 from .codec import DamagedRow
 from .connection import GivenUp, PostgresConnection
 from .counters import sum_values
-from .errors import is_lost, is_storage_error, must_repeat, refusal
+from .errors import is_lost, is_refused_statement, is_storage_error, must_repeat, refusal
 from .looking_up import session_ids
 from .notices import channel_name
 from .opening import OpenedSchema, open_schema
@@ -335,13 +335,15 @@ class PostgresWriter(Transactions[PostgresTables]):
         try:
             tag = self._connection.execute("COMMIT", must_finish=True)
         except Exception as error:
-            if self._connection.is_open and not is_lost(error):
+            if self._connection.is_open and is_refused_statement(error):
                 raise  # the server said that it is not committed
             self._settle(batch)
         else:
-            if tag != "COMMIT":
+            if tag == "ROLLBACK":
                 raise _Repeat
-            if self._connection.warnings:
+            if tag != "COMMIT":  # what is this?
+                self._settle(batch)
+            elif self._connection.warnings:
                 # It is committed here, but the wait for a standby was cancelled.
                 self._begin_writer()
                 raise _CommitLost(batch)
