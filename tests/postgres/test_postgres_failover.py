@@ -126,6 +126,18 @@ async def test_a_silent_primary_does_not_hide_the_host_behind_it(
     await asyncio.to_thread(primary.kill9)
 
 
+async def test_several_hosts_of_the_environment_are_tried_as_those_of_a_url(
+    primary: PostgresServer, replica: StreamingReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A standby that comes first does not hide the primary."""
+    monkeypatch.setenv("PGHOST", "127.0.0.1,127.0.0.1")
+    monkeypatch.setenv("PGPORT", f"{replica.port},{primary.port}")
+    async with PostgresSessionStore("postgresql://postgres@/postgres") as store:
+        await store.create_session(session("a"))
+        assert await store.add_frame(note(1)) == 1
+        await add_up(store)
+
+
 async def test_a_primary_that_was_replaced_is_not_used_again(
     primary: PostgresServer, replica: StreamingReplica, name: PostgresProxy
 ) -> None:

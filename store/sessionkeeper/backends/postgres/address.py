@@ -193,7 +193,9 @@ async def _is_standby(connection: StoreConnection) -> bool:
 
 def _target(url: PostgresUrl) -> str | None:
     given = url.options.get("target_session_attrs")
-    if given is None and len(url.hosts) > 1 and "PGTARGETSESSIONATTRS" not in os.environ:
+    # asyncpg splits the hosts of the environment itself.
+    are_several = len(url.hosts) > 1 or (not url.hosts and "," in os.environ.get("PGHOST", ""))
+    if given is None and are_several and "PGTARGETSESSIONATTRS" not in os.environ:
         return "read-write"
     return given
 
