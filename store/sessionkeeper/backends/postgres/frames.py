@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import sleep
 from typing import Any
 
@@ -81,6 +81,8 @@ class FrameTable:
         self._pending: dict[int, list[Columns]] = {}
         self.has_tombstones = True
         """Whether there may be tombstones; a killed process may have left some."""
+        self.before_writing: Callable[[], None] = lambda: None
+        """Called before frames are written or removed ahead of the end of the batch."""
 
     def append(self, row: PostgresRow, records: Sequence[FrameRecord]) -> None:
         """Collect records for the commit; their numbers follow the last one of the row."""
@@ -187,6 +189,7 @@ class FrameTable:
         """Remove the first `count` frames; return their bytes. O(count)."""
         if not count:
             return 0
+        self.before_writing()
         self._flush(row)
         first = row.last_seq - row.frame_count + 1
         up_to = first + count - 1
@@ -212,6 +215,7 @@ class FrameTable:
 
     def _flush(self, row: PostgresRow) -> None:
         if row.number in self._pending:
+            self.before_writing()
             self._connection.fetch(_INSERT, *self.take_pending())
 
     def _remove(self, number: int, first: int, up_to: int) -> None:

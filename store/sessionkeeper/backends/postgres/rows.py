@@ -62,6 +62,11 @@ UPDATE_LOGS = (
     " WHERE logs.session = new.session AND logs.xmin = new.xmin RETURNING 1"
 )
 """Takes an array for each column; rows that anybody else wrote since are left, and not returned."""
+_LOCK_KEPT = (
+    "SELECT 1 FROM unnest($1::bigint[], $2::xid[]) AS kept (session, xmin)"
+    " JOIN logs ON logs.session = kept.session WHERE logs.xmin = kept.xmin"
+    " ORDER BY kept.session FOR UPDATE OF logs"
+)
 _WRITE_LOGS = WRITE_LOGS.format(*(f"${place}" for place in range(1, 11)))
 _SESSION_COUNT = SESSION_COLUMNS.count(",") + 1
 _LOG_COUNT = LOG_COLUMNS.count(",") + 1
@@ -111,6 +116,11 @@ class RowTable:
             return False
         self.by_id.update(found)
         return True
+
+    def lock_kept(self) -> bool:
+        """Lock the rows that `take_kept` took; False if one is no more as it was kept."""
+        rows = sorted((row.number, row.xmin) for row in self.by_id.values() if row is not None)
+        return len(self._connection.fetch(_LOCK_KEPT, *zip(*rows, strict=True))) == len(rows)
 
     @property
     def are_all_changed(self) -> bool:

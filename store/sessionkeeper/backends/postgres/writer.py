@@ -79,6 +79,7 @@ class PostgresWriter(Transactions[PostgresTables]):
     ) -> None:
         self._connection = connection
         self._tables = tables
+        tables.frames.before_writing = self._lock_rows
         self._address = address
         self._patience = patience
         self._must_exist = must_exist
@@ -299,6 +300,13 @@ class PostgresWriter(Transactions[PostgresTables]):
         self._channel = channel_name(self._address.schema)
         if self._clock is not None:
             self._clock.measure(self._ask_time)
+
+    def _lock_rows(self) -> None:
+        """Lock rows that were taken as they were kept: whoever locked them may want its frames."""
+        if self._trusts_rows:
+            if not self._tables.rows_of_batch.lock_kept():
+                raise _RowsChanged
+            self._trusts_rows = False
 
     def _ask_time(self) -> float:
         found = self._connection.fetch("SELECT extract(epoch FROM clock_timestamp())::float8")
