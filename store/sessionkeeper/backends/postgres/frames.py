@@ -60,10 +60,11 @@ _COLLECT = (
     " ORDER BY frames.session, frames.seq LIMIT $1) AS part),"
     " gone AS (DELETE FROM frames USING old"
     " WHERE frames.session = old.session AND frames.seq = old.seq RETURNING 1)"
-    " SELECT session, (SELECT count(*) FROM gone) FROM chosen"
+    " SELECT session, (SELECT count(*) FROM gone), up_to FROM chosen"
 )
+# Not one that somebody raised meanwhile: the new frames it is for may not be visible here.
 _DROP_TOMBSTONE = (
-    "DELETE FROM tombstones WHERE session = $1 AND NOT EXISTS (SELECT 1 FROM frames"
+    "DELETE FROM tombstones WHERE session = $1 AND up_to = $2 AND NOT EXISTS (SELECT 1 FROM frames"
     " WHERE frames.session = tombstones.session AND seq <= up_to)"
 )
 
@@ -211,7 +212,7 @@ class FrameTable:
         if not found:
             self.has_tombstones = False
         elif found[0][1] < COLLECTED_AT_ONCE:
-            self._connection.fetch(_DROP_TOMBSTONE, found[0][0])
+            self._connection.fetch(_DROP_TOMBSTONE, found[0][0], found[0][2])
 
     def _flush(self, row: PostgresRow) -> None:
         if row.number in self._pending:
