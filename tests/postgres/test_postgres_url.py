@@ -188,6 +188,17 @@ def test_an_address_shows_no_password() -> None:
     assert backend.url.get_secret_value() == url
 
 
+@pytest.mark.parametrize("hosts", ["", "localhost,127.0.0.1", "/run", "localhost,db.example.com"])
+def test_another_machine_of_the_environment_is_warned_of(
+    hosts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of the URL, where nothing verifies that it is the right one."""
+    monkeypatch.delenv("PGSSLMODE", raising=False)
+    monkeypatch.setenv("PGHOST", hosts)
+    for url in ("postgresql:///d", f"postgresql:///d?host={hosts}" if hosts else "postgresql:///d"):
+        assert bool(PostgresAddress.of(url).warnings) is ("example" in hosts)
+
+
 PIECES = (
     *("user", ":", "@", "h", ",", "/", "?", "&", "=", "%", "%00", "%2F", "%ff", "[", "::1", "]"),
     *("schema", "host", "port", "sslmode", "5432", "a", "#", "\0"),

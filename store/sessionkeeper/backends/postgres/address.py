@@ -81,7 +81,8 @@ class PostgresAddress:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What about this address is less safe than it could be."""
-        far = [host for host in self._url.hosts if not _is_local(host)]
+        hosts = self._url.hosts or filter(None, os.environ.get("PGHOST", "").split(","))
+        far = [host for host in hosts if not _is_local(host)]
         mode = ssl_mode(self._url.options)
         if not far or mode in ("require", "verify-full"):
             return ()
