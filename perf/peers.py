@@ -86,8 +86,8 @@ def show(result: ComparisonResult) -> int:
 def main() -> int:
     """Measure; 0 when all is reached."""
     parser = options(__doc__, json="for programs", kept="what is really stored, instead")
-    for each in ("redis", "postgres"):
-        parser.add_argument(f"--{each}", metavar="URL", help="its lines and peers, too")
+    parser.add_argument("--redis", metavar="URL", help="its lines and peers, too")
+    parser.add_argument("--postgres", metavar="URL", help="its lines and peers, too")
     parser.add_argument(
         "--only", action="append", help="lines or peers with this text in their names; repeatable"
     )

@@ -36,13 +36,19 @@ def send_all(pid: int, number: signal.Signals) -> None:
 
 def kill_all(pid: int) -> list[int]:
     """SIGKILL for a process and all its children, as when the machine stops; their ids."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)  # it starts no more of them
+    _send(signal.SIGSTOP, pid)  # it starts no more of them
     children = children_of(pid)
-    for each in (pid, *children):
-        with suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
+    # All stand still before one is gone: a child that sees its parent gone gives up waiting for a
+    # standby, and shows the others what only this server has.
+    _send(signal.SIGSTOP, *children)
+    _send(signal.SIGKILL, *children, pid)
     return children
+
+
+def _send(number: signal.Signals, *processes: int) -> None:
+    for each in processes:
+        with suppress(ProcessLookupError):
+            os.kill(each, number)
 
 
 def free_shared_memory(number: int) -> None:
