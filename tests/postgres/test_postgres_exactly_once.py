@@ -71,7 +71,6 @@ async def test_an_append_cut_at_any_byte_is_applied_once(
     way: str, step: int, postgres_server: PostgresServer, postgres_url: str
 ) -> None:
     """From the first byte of its transaction to the answer to its commit."""
-    cuts: list[bool] = []
 
     async def writer(first: int) -> int:
         key, at, length, told = f"writer-{first}", first * step, 0, 0
@@ -81,7 +80,9 @@ async def test_an_append_cut_at_any_byte_is_applied_once(
         ):
             await store.create_session(session(key))
             while at <= length or not told:
-                for _ in range(2):  # the first one prepares the statements, after a cut
+                # After a cut, the first one prepares the statements of a batch that locks its rows,
+                # and the second one those of a batch that trusts them.
+                for _ in range(3):
                     before = proxy.asked if way == "request" else proxy.answered
                     told += 1
                     assert await store.add_frame(note(told, key)) == told
@@ -90,8 +91,7 @@ async def test_an_append_cut_at_any_byte_is_applied_once(
                 fault = cut(at, BEGIN, reset=bool(at % 3))
                 told += 1
                 assert await store.add_frame(note(told, key)) == told
-                # What is measured can include work between batches, which is not always there.
-                cuts.append(fault.happened.is_set())
+                assert at >= length - len(BEGIN) or fault.happened.is_set()
                 proxy.clear()
                 at += WRITERS * step
             log = await store.get_frames(key)
@@ -100,7 +100,6 @@ async def test_an_append_cut_at_any_byte_is_applied_once(
 
     lengths = await asyncio.gather(*map(writer, range(WRITERS)))
     assert min(lengths) > 100
-    assert sum(cuts) > len(cuts) // 5
     async with PostgresSessionStore(postgres_url) as store:
         await add_up(store)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ...operations.frame_record import FrameRecord, names_stream, stream_of
+from ...operations.frame_record import FrameRecord, stream_of
 from ...operations.session_row import SessionRow
 from ...values.clock import moment_micros, moment_of
 from ...values.picklable import Picklable
@@ -183,7 +183,7 @@ def frame_columns(number: int, first: int, records: Sequence[FrameRecord]) -> li
             0 if record.direction is client else 1,
             record.message,
             record.detail,
-            _stream(record) if record.detail is not None and names_stream(record) else None,
+            None if (stream := stream_of(record.detail)) is None else stream.encode(),
         )
         for seq, record in enumerate(records, first)
     ]
@@ -197,11 +197,6 @@ def read_frame(columns: Columns) -> FrameRecord:
     except _UNREADABLE:
         raise DamagedRow("a frame") from None
     return FrameRecord(message, way, timestamp, detail)
-
-
-def _stream(record: FrameRecord) -> bytes | None:
-    stream = stream_of(record.detail)
-    return None if stream is None else stream.encode()
 
 
 def _microseconds(since: timedelta) -> int:

@@ -1,7 +1,8 @@
 """Session rows as they are read and written: locked for a batch, kept from batch to batch.
 
 A row that is kept is used again only if the server's rows are of the same transactions (`xmin`),
-which are read with the lock. So rows outlive their batch although other processes write.
+which are read with the lock, or compared by the statement that writes. So rows outlive their batch
+although other processes write.
 """
 
 from __future__ import annotations

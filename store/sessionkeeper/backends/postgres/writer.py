@@ -186,7 +186,7 @@ class PostgresWriter(Transactions[PostgresTables]):
             raise _RowsChanged  # what was refused may be refused for a row that is no more
         if not tables.changed:
             self._connection.execute("ROLLBACK")
-            self._ended(None)
+            tables.committed(None)
             return None
         self._sent = None
         xmin, xid, counted = self._write()
@@ -194,7 +194,7 @@ class PostgresWriter(Transactions[PostgresTables]):
         self._commit(batch)
         self._batch, self._counted = batch.batch, counted
         events, announced = tables.events, tables.announced
-        self._ended(xmin)
+        tables.committed(xmin)
         return partial(self._tell, events, announced) if events or announced else None
 
     def rollback(self) -> None:
@@ -380,9 +380,6 @@ class PostgresWriter(Transactions[PostgresTables]):
             self._begin_writer()  # the row stays as it is, for `resolve`
             raise _CommitLost(batch)
         raise _Repeat("the connection was lost before the commit: it has no effect")
-
-    def _ended(self, xmin: int | None) -> None:
-        self._tables.committed(xmin)
 
     def _tell(self, events: list[Any], announced: set[str]) -> None:
         for event, context in events:
