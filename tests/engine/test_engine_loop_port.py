@@ -66,10 +66,27 @@ def note(elsewhere: Elsewhere, value: object) -> asyncio.Future[int]:
 
 async def test_commands_of_one_loop_are_applied_in_order(elsewhere: Elsewhere) -> None:
     """However many: the actor's loop takes them in slices, and serves others in between."""
+    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(hold(elsewhere), elsewhere.loop))
+    stands_still, all_sent = threading.Event(), threading.Event()
+    depths: list[int] = []
+
+    async def watch() -> None:
+        stands_still.set()  # the whole loop: all commands are there at once
+        assert all_sent.wait(300)
+        while not depths or depths[-1] < 1000:
+            await asyncio.sleep(0)
+            depths.append(elsewhere.actor.statistics().depth)
+        elsewhere.actors.release()
+
+    watched = asyncio.run_coroutine_threadsafe(watch(), elsewhere.loop)
+    assert stands_still.wait(300)
     replies = [note(elsewhere, n) for n in range(1000)]
-    assert await asyncio.gather(*replies) == [*range(1, 1001)]
-    assert elsewhere.actors.state == [*range(1000)]
-    assert elsewhere.actor.statistics().batches < 100
+    all_sent.set()
+    await asyncio.wrap_future(watched)
+    assert await asyncio.gather(*replies) == [*range(2, 1002)]
+    assert elsewhere.actors.state == ["held", *range(1000)]
+    assert sorted({*depths} - {0}) == [256, 512, 768, 1000]
+    assert elsewhere.actor.statistics().batches == 2
 
 
 async def test_a_full_mailbox_makes_them_wait_in_line(
