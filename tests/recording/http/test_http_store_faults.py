@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from sessionkeeper import MessageEnvelope, Session, SessionState, SQLiteSessionS
 from sessionkeeper.leases import end_gone_sessions
 
 from tests.recording.http.conftest import Client, plain, read_body, read_head
-from tests.recording.servers.http_run import free_port, running
+from tests.recording.servers.http_run import recorder
 
 SIZE = 200_000
 CALLS = 40
@@ -66,16 +65,10 @@ async def serving(size: int) -> AsyncIterator[int]:
 @asynccontextmanager
 async def recorded(store: Path, size: int, *, limit: int = 0) -> AsyncIterator[tuple[Client, Any]]:
     """Connect to a server through a recorder process; its files may grow to `limit` KiB."""
-    port = free_port()
     async with serving(size) as behind:
-        words = (
-            *(sys.executable, "-m", "sessionkeeper", "record", "--store", f"sqlite:///{store}"),
-            *("--json", "--listen", f"127.0.0.1:{port}", f"http://127.0.0.1:{behind}/mcp"),
-        )
-        shell = ("bash", "-c", f'ulimit -f {limit}; exec "$@"', "record")
-        command = (*shell, *words) if limit else words
+        url = f"http://127.0.0.1:{behind}/mcp"
         # The log of the recorder would share the limit, which it does not come near.
-        async with running(command, port, store.with_suffix(".log")) as process:
+        async with recorder(url, store, "--json", limit=limit) as (port, process):
             reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
             yield Client(reader, writer, port), process
             writer.close()
@@ -160,12 +153,14 @@ async def test_a_killed_recorder_loses_nothing_that_was_stored(tmp_path: Path) -
         await call(client, number, 100)
         while not store.exists() or len((await read(store))[1]) < 2:
             await asyncio.sleep(0.05)
-        asyncio.get_running_loop().call_later(0.2, os.kill, process.pid, signal.SIGKILL)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 number += 1
+                if number == 10:  # it is killed at any moment of those that follow
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(0.05, os.kill, process.pid, signal.SIGKILL)
                 await call(client, number, 100)
-    assert number > 1
+    assert number >= 10
     (session,), frames = await read(store)
     traffic = [each for n in range(number + 1) for each in (request(n), result(n, 100))]
     assert [frame.message for frame in frames] == traffic[: len(frames)]

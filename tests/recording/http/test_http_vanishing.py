@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper.recording.http import listen_on
 
 from .conftest import ID, PING, PONG, chunk, plain, stream_head
 
@@ -173,15 +173,16 @@ def _decoded(raw: bytes) -> tuple[bytes, bool]:
 
 async def test_a_server_that_is_not_there(rig: Rig) -> None:
     """A 502 with one line; one line is told once; the request is recorded with the reason."""
-    with listen_on("127.0.0.1:0") as taken:
+    with socket.socket() as taken:  # nobody else gets the port, and nobody listens on it
+        taken.bind(("127.0.0.1", 0))
         rig.server_port = taken.getsockname()[1]
-    await rig.start()
-    for _ in range(2):
-        answer = await rig.ask()
-        text = f"http://127.0.0.1:{rig.server_port} cannot be reached"
-        assert (answer.status, answer.body) == (502, f"sessionkeeper: {text}\n".encode())
-    assert rig.troubles == [text]
-    await rig.stop()
+        await rig.start()
+        for _ in range(2):
+            answer = await rig.ask()
+            text = f"http://127.0.0.1:{rig.server_port} cannot be reached"
+            assert (answer.status, answer.body) == (502, f"sessionkeeper: {text}\n".encode())
+        assert rig.troubles == [text]
+        await rig.stop()
     frames = await rig.frames()
     assert [frame.oddity for frame in frames] == [None, text] * 2
     assert frames[0].message == PING

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from redis_ports import ReservedPort
 from sessionkeeper import Session, SQLiteSessionStore
 from sessionkeeper.demo.check_http import compare_frames, compare_traffic
 from sessionkeeper.demo.exchanges import Exchange, exchanges_of
@@ -23,7 +24,7 @@ from tests.recording.servers.plans import PublicServer
 from tests.recording.servers.relay import Relay, relaying
 from tests.recording.servers.stdio_run import run_client
 
-__all__ = ["HttpRun", "free_port", "recorder", "running"]
+__all__ = ["HttpRun", "recorder", "reserved_port", "running"]
 
 
 @dataclass
@@ -45,18 +46,19 @@ class HttpRun:
         folder: Path,
     ) -> tuple[HttpRun, Any]:
         """Hold a conversation with the server that this command starts on `{port}`."""
-        port, store = free_port(), folder / "tape.db"
-        words = [word.replace("{port}", str(port)) for word in command]
-        env = server.env | {"PORT": str(port)}
-        async with (
-            running(words, port, folder / "server.log", env),
-            relaying(port) as behind,
-            recorder(f"http://127.0.0.1:{behind.port}/mcp", store) as own,
-            relaying(own) as front,
-        ):
-            url = f"http://127.0.0.1:{front.port}/mcp"
-            plan = {"url": url, "steps": server.steps, "mode": server.mode}
-            said = await run_client(client, plan, folder)
+        store = folder / "tape.db"
+        with reserved_port() as port:
+            words = [word.replace("{port}", str(port)) for word in command]
+            env = server.env | {"PORT": str(port)}
+            async with (
+                running(words, port, folder / "server.log", env),
+                relaying(port) as behind,
+                recorder(f"http://127.0.0.1:{behind.port}/mcp", store) as (own, _),
+                relaying(own) as front,
+            ):
+                url = f"http://127.0.0.1:{front.port}/mcp"
+                plan = {"url": url, "steps": server.steps, "mode": server.mode}
+                said = await run_client(client, plan, folder)
         return await cls.read(front, behind, store), said
 
     @classmethod
@@ -78,18 +80,60 @@ class HttpRun:
         return [*compare_traffic(self.front, self.behind), *compare_frames(self.behind, frames)]
 
 
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """Keep a port for a program that cannot choose one itself."""
+    reserved = ReservedPort()
+    try:
+        yield reserved.number
+    finally:
+        reserved.free()
 
 
 @asynccontextmanager
 async def running(
     command: Sequence[str], port: int, log: Path, env: dict[str, str] | None = None
+) -> AsyncIterator[None]:
+    """Run a program that listens on a port of this machine."""
+    async with _started(command, log, env) as process:
+        while True:
+            assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                break
+        yield
+
+
+@asynccontextmanager
+async def recorder(
+    url: str, store: Path, *options: str, limit: int = 0
+) -> AsyncIterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Run `sessionkeeper record URL` before a server; yield its port and its process.
+
+    Its files may grow to `limit` KiB. Its log is beside the store.
+    """
+    words = (
+        *(sys.executable, "-m", "sessionkeeper", "record", "--store", f"sqlite:///{store}"),
+        *("--listen", "127.0.0.1:0", "--max-message", "64MiB", *options, url),
+    )
+    shell = ("bash", "-c", f'ulimit -f {limit}; exec "$@"', "record")
+    log = store.with_suffix(".log")
+    async with _started((*shell, *words) if limit else words, log) as process:
+        while (told := re.search(rb"http://127\.0\.0\.1:(\d+)/", log.read_bytes())) is None:
+            assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+            await asyncio.sleep(0.02)
+        yield int(told[1]), process
+
+
+@asynccontextmanager
+async def _started(
+    command: Sequence[str], log: Path, env: dict[str, str] | None = None
 ) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """Run a program that listens on a port of this machine; its whole group is ended."""
+    """Start a program; its whole group is ended."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -100,33 +144,12 @@ async def running(
             start_new_session=True,
         )
     try:
-        while True:
-            assert process.poll() is None, log.read_text(errors="replace")[-2000:]
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                break
         yield process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             try:
-                await asyncio.to_thread(process.wait, 20)
+                await asyncio.to_thread(process.wait, 60)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-
-
-@asynccontextmanager
-async def recorder(url: str, store: Path, *options: str) -> AsyncIterator[int]:
-    """Run `sessionkeeper record URL` before a server; yield its port."""
-    port = free_port()
-    command = (
-        *(sys.executable, "-m", "sessionkeeper", "record", "--store", f"sqlite:///{store}"),
-        *("--listen", f"127.0.0.1:{port}", "--max-message", "64MiB", *options, url),
-    )
-    async with running(command, port, store.with_suffix(".log")):
-        yield port

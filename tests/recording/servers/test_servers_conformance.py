@@ -13,7 +13,7 @@ import pytest
 from sessionkeeper import SQLiteSessionStore
 
 from tests.recording.servers.conformance import RELEASED, REVISION_2026, Suite, run_suite
-from tests.recording.servers.http_run import free_port, recorder, running
+from tests.recording.servers.http_run import recorder, reserved_port, running
 from tests.recording.servers.packages import node, node_modules
 
 HERE = Path(__file__).parent
@@ -91,11 +91,14 @@ async def compare(
 @pytest.mark.parametrize("kind", ["python", "typescript"])
 async def test_the_suite_gives_the_same_over_http(suite: Suite, kind: str, tmp_path: Path) -> None:
     """`record http://…` between the suite and a server: the same checks pass and fail."""
-    port, store = free_port(), tmp_path / "tape.db"
-    command = (*OURS, str(port)) if kind == "python" else everything("streamableHttp")
-    async with running(command, port, tmp_path / "log", {"PORT": str(port)}):
+    store = tmp_path / "tape.db"
+    with reserved_port() as port:
+        command = (*OURS, str(port)) if kind == "python" else everything("streamableHttp")
         url = f"http://127.0.0.1:{port}/mcp"
-        async with recorder(url, store) as own:
+        async with (
+            running(command, port, tmp_path / "log", {"PORT": str(port)}),
+            recorder(url, store) as (own, _),
+        ):
 
             async def attempt(number: int) -> tuple[Checks, Checks]:
                 folder = tmp_path / f"{number}"
@@ -115,9 +118,9 @@ async def test_the_suite_gives_the_same_over_stdio(suite: Suite, tmp_path: Path)
     command = everything("stdio")  # it starts fast: the gateway starts one for each session
 
     async def run(words: Sequence[str], folder: Path) -> Checks:
-        port = free_port()
-        async with running(gateway(words, port), port, folder.with_suffix(".log")):
-            return await run_suite(suite, f"http://127.0.0.1:{port}/mcp", folder)
+        with reserved_port() as port:
+            async with running(gateway(words, port), port, folder.with_suffix(".log")):
+                return await run_suite(suite, f"http://127.0.0.1:{port}/mcp", folder)
 
     async def attempt(number: int) -> tuple[Checks, Checks]:
         return await asyncio.gather(

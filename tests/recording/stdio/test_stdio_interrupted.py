@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sessionkeeper.values.states import Direction
 
+from tests.recording.stdio.test_stdio_signals import let_it_end_by_itself
+
 if TYPE_CHECKING:
     from tests.recording.stdio.conftest import Rig
 
@@ -78,8 +80,12 @@ async def test_a_signal_before_the_start_is_kept_for_the_server(rig: Rig) -> Non
     ],
     ids=["polite", "deaf", "stubborn"],
 )
-async def test_an_interrupt_ends_every_server(rig: Rig, server: str, returncode: int) -> None:
+async def test_an_interrupt_ends_every_server(
+    rig: Rig, server: str, returncode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The end of its stdin, then SIGTERM, then SIGKILL; the session is completed."""
+    if returncode == 0:
+        let_it_end_by_itself(monkeypatch)
     proxy = rig.proxy(server)
     running = rig.run(proxy)
     await rig.line()
@@ -90,8 +96,11 @@ async def test_an_interrupt_ends_every_server(rig: Rig, server: str, returncode:
     assert rig.notes.endings == [None]
 
 
-async def test_an_interrupt_before_the_start_ends_the_server_too(rig: Rig) -> None:
+async def test_an_interrupt_before_the_start_ends_the_server_too(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is not lost."""
+    let_it_end_by_itself(monkeypatch)
     proxy = rig.proxy("sys.stdin.read()")
     proxy.interrupt()
     assert (await rig.run(proxy)).returncode == 0

@@ -40,6 +40,8 @@ _SHORT_GRACE = 0.1
 _PATIENCE = 5.0
 _SHORT_PATIENCE = 0.1
 _DEADLINE = 1.0
+# An interrupt closes the server's stdin; what has not ended then gets SIGTERM, and SIGKILL.
+_TERM_AFTER, _KILL_AFTER = 0.5, 0.8
 
 _INTERRUPTS = frozenset({signal.SIGINT, signal.SIGTERM})
 _ENDS = _INTERRUPTS | {signal.SIGHUP, signal.SIGQUIT}
@@ -161,7 +163,7 @@ class StdioProxy:
         if self._deadline is None:
             self._set_deadline()
             if self._server is not None:
-                self._escalate(self._server, term_after=0.5, kill_after=0.8)
+                self._escalate(self._server, term_after=_TERM_AFTER, kill_after=_KILL_AFTER)
 
     def _start(self, stack: ExitStack) -> Server:
         """Start the server and the pumps; if this fails, the stack undoes it."""
@@ -196,7 +198,7 @@ class StdioProxy:
         for signum in self._early:
             server.send_signal(signum)
         if self._deadline is not None:
-            self._escalate(server, term_after=0.5, kill_after=0.8)
+            self._escalate(server, term_after=_TERM_AFTER, kill_after=_KILL_AFTER)
         return server
 
     async def _finish(self, server: Server) -> StdioReport:
