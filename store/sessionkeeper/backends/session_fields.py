@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -11,9 +12,17 @@ from ..values.session import Session
 from ..values.states import TransportType
 from ..values.version import VersionState
 
-__all__ = ["dump_fields", "dump_metadata", "read_fields", "to_json"]
+__all__ = [
+    "decode_fields",
+    "dump_fields",
+    "dump_metadata",
+    "encode_fields",
+    "read_fields",
+    "to_json",
+]
 
 _BLANK: dict[str, Any] = dict.fromkeys(Session.model_fields)
+_CACHED = 2048  # maximum length of a cached text, so that the cache stays small
 
 
 def dump_fields(session: Session) -> dict[str, Any]:
@@ -65,6 +74,27 @@ def read_fields(fields: dict[str, Any]) -> dict[str, Any]:
         "metadata": FrozenDict(fields.get("metadata", {})),
         "upstream_session_id": fields.get("upstream_session_id"),
     }
+
+
+def encode_fields(session: Session) -> str:
+    """Write all that is not a column of its own as one text."""
+    return to_json(dump_fields(session) | dump_metadata(session)).decode()
+
+
+def decode_fields(text: str) -> dict[str, Any]:
+    """Read what `encode_fields` wrote, as `read_fields`; the caller may change the dict.
+
+    Raises one of `column_values.UNREADABLE` for a text that is damaged.
+    """
+    return (_decode_small if len(text) <= _CACHED else _decode)(text).copy()
+
+
+def _decode(text: str) -> dict[str, Any]:
+    return read_fields(msgspec.json.decode(text))
+
+
+# Cached by the text alone, so it never hides what another process writes.
+_decode_small = lru_cache(maxsize=1024)(_decode)
 
 
 def _thaw(value: object) -> object:

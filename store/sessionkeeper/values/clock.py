@@ -15,7 +15,6 @@ MAX_CLOCK_DIFFERENCE = 300.0
 
 _ENDLESS = float(2**53)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,9 @@ def micros(seconds: float) -> float:
 
 
 def moment_micros(moment: datetime) -> int:
-    """Return a moment in microseconds since the epoch, exactly."""
-    return (moment - _EPOCH) // _MICROSECOND
+    """Return a moment in microseconds since the epoch: exact, unlike a float."""
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def moment_of(microseconds: int) -> datetime:
