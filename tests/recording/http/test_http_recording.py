@@ -137,7 +137,15 @@ ENCODED: dict[str, Callable[[bytes], bytes]] = {
     "Deflate ": lambda body: zlib.compress(body)[2:-4],
     "identity": lambda body: body,
     "gzip, identity": lambda body: gzip.compress(body[:5]) + gzip.compress(body[5:]),
+    "br": lambda body: pytest.importorskip("brotli").compress(body),
+    "zstd": lambda body: zstd(body),
+    "ZSTD": lambda body: zstd(body[:5]) + zstd(body[5:]),
 }
+
+
+def zstd(body: bytes) -> bytes:
+    compressed: bytes = pytest.importorskip("zstandard").ZstdCompressor().compress(body)
+    return compressed
 
 
 @pytest.mark.parametrize("encoding", ENCODED)
@@ -172,6 +180,25 @@ async def test_a_body_that_cannot_be_decoded_is_recorded_encoded(rig: Rig, encod
     assert frame.message == body
     assert frame.oddity is not None
     assert encoding.split(",", maxsplit=1)[0] in frame.oddity or "does not know" in frame.oddity
+
+
+@pytest.mark.parametrize("cut", [1, 8, 20])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+async def test_a_body_that_ends_before_its_encoding_is_odd(
+    rig: Rig, encoding: str, cut: int
+) -> None:
+    """Clients differ in what they make of it: the record has what it decodes to, and the reason."""
+    whole = b'{"jsonrpc":"2.0","id":1,"result":{"text":"%b"}}' % b"".join(
+        b"%d" % (each**5) for each in range(1000)
+    )
+    encoded = ENCODED[encoding](whole)[:-cut]
+    await rig.serve(plain(encoded, ID, f"Content-Encoding: {encoding}"))
+    await rig.start()
+    assert (await rig.ask()).body == encoded
+    await rig.stop()
+    frame = (await rig.frames())[-1]
+    assert frame.oddity == "the encoded body ends too early"
+    assert whole.startswith(frame.message) or frame.message == encoded
 
 
 async def test_a_body_that_grows_too_large_is_a_gap(rig: Rig) -> None:

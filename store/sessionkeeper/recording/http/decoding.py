@@ -7,13 +7,16 @@ memory. `br` and `zstd` need the libraries that clients use for them, too.
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import import_module
-from typing import Protocol, cast
+from typing import ClassVar, Protocol, cast
 
 __all__ = ["Undecodable", "decode_whole", "decoder_for"]
 
 _PIECE = 256 * 1024
+_CUT_SHORT = "the encoded body ends too early"
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
@@ -23,6 +26,11 @@ class Undecodable(ValueError):
 
 class Decoder(Protocol):
     """Decodes the parts of one body."""
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the bytes until now are whole; they may go on nevertheless."""
+        ...
 
     def __call__(self, part: bytes, /) -> Iterator[bytes]:
         """Yield what the next bytes decode to. Raises `Undecodable`."""
@@ -44,19 +52,26 @@ def decoder_for(encoding: str) -> Decoder | None:
     return make()
 
 
-def decode_whole(encoding: str, body: bytes, limit: int) -> bytes | None:
-    """Decode a body; None if it is larger than `limit` bytes. Raises `Undecodable`."""
+def decode_whole(encoding: str, body: bytes, limit: int) -> tuple[bytes | None, str | None]:
+    """Decode a body; None if it is larger than `limit` bytes. Raises `Undecodable`.
+
+    Of one that is cut short, return what it decodes to, and that it is cut.
+    """
     decoder = decoder_for(encoding)
     if decoder is None:
-        return body
+        return body, None
     pieces: list[bytes] = []
     size = 0
     for piece in decoder(body):
         size += len(piece)
         if size > limit:
-            return None
+            return None, None
         pieces.append(piece)
-    return b"".join(pieces)
+    if decoder.is_at_end:
+        return b"".join(pieces), None
+    if not size:
+        raise Undecodable(_CUT_SHORT)
+    return b"".join(pieces), _CUT_SHORT
 
 
 class _Stream(Protocol):
@@ -66,7 +81,7 @@ class _Stream(Protocol):
     def unconsumed_tail(self) -> bytes: ...
     @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
 class _Zlib:
@@ -77,6 +92,10 @@ class _Zlib:
         self._bits = bits
         self._first = b""
         self._stream: _Stream | None = None
+
+    @property
+    def is_at_end(self) -> bool:
+        return self._stream is None and not self._first
 
     def __call__(self, part: bytes, /) -> Iterator[bytes]:
         try:
@@ -105,46 +124,82 @@ class _Zlib:
         return _ZLIB if has_header else _RAW
 
 
-class _Foreign:
-    """A decoder of another library, which has one function for the next bytes."""
+class _Foreign(ABC):
+    """A decoder of another library."""
 
-    def __init__(self, name: str, decode: Callable[[bytes], bytes]) -> None:
-        self._name = name
-        self._decode = decode
+    name: ClassVar[str]
 
     def __call__(self, part: bytes, /) -> Iterator[bytes]:
         # A small part at a time: it may grow much, and these have no bound of their own.
         for at in range(0, len(part), 1024):
-            try:
-                yield self._decode(part[at : at + 1024])
-            except Exception:
-                raise Undecodable(f"the body is not {self._name}, as its header says") from None
+            left = part[at : at + 1024]
+            while left:
+                try:
+                    piece, left = self._decode(left)
+                except Exception:
+                    text = f"the body is not {self.name}, as its header says"
+                    raise Undecodable(text) from None
+                yield piece
+
+    @property
+    @abstractmethod
+    def is_at_end(self) -> bool: ...
+
+    @abstractmethod
+    def _decode(self, part: bytes) -> tuple[bytes, bytes]:
+        """Return what some bytes decode to, and those that are not taken yet."""
 
 
-def _brotli() -> Decoder:
-    for library in "brotli", "brotlicffi":
+class _Brotli(_Foreign):
+    name = "br"
+
+    def __init__(self) -> None:
+        for library in "brotli", "brotlicffi":
+            with suppress(ModuleNotFoundError):
+                self._stream = import_module(library).Decompressor()
+                return
+        raise Undecodable("the body is encoded with br, and the package brotli is not installed")
+
+    @property
+    def is_at_end(self) -> bool:
+        return bool(self._stream.is_finished())
+
+    def _decode(self, part: bytes) -> tuple[bytes, bytes]:
+        return cast("bytes", self._stream.process(part)), b""
+
+
+class _Zstd(_Foreign):
+    """zstd, of several frames too: some servers end one with each event."""
+
+    name = "zstd"
+
+    def __init__(self) -> None:
         try:
-            module = import_module(library)
+            self._library = import_module("zstandard")
         except ModuleNotFoundError:
-            continue
-        return _Foreign("br", cast("Callable[[bytes], bytes]", module.Decompressor().process))
-    raise Undecodable("the body is encoded with br, and the package brotli is not installed")
+            text = "the body is encoded with zstd, and the package zstandard is not installed"
+            raise Undecodable(text) from None
+        self._frame: _Stream | None = None
 
+    @property
+    def is_at_end(self) -> bool:
+        return self._frame is None
 
-def _zstd() -> Decoder:
-    try:
-        module = import_module("zstandard")
-    except ModuleNotFoundError:
-        text = "the body is encoded with zstd, and the package zstandard is not installed"
-        raise Undecodable(text) from None
-    stream = module.ZstdDecompressor().decompressobj()
-    return _Foreign("zstd", cast("Callable[[bytes], bytes]", stream.decompress))
+    def _decode(self, part: bytes) -> tuple[bytes, bytes]:
+        if self._frame is None:
+            self._frame = cast("_Stream", self._library.ZstdDecompressor().decompressobj())
+        frame = self._frame
+        piece = frame.decompress(part)
+        if not frame.eof:
+            return piece, b""
+        self._frame = None
+        return piece, frame.unused_data
 
 
 _DECODERS: dict[str, Callable[[], Decoder]] = {
     "gzip": lambda: _Zlib("gzip", _GZIP),
     "x-gzip": lambda: _Zlib("gzip", _GZIP),
     "deflate": lambda: _Zlib("deflate", _ZLIB),
-    "br": _brotli,
-    "zstd": _zstd,
+    "br": _Brotli,
+    "zstd": _Zstd,
 }

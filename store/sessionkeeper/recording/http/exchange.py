@@ -301,10 +301,10 @@ class Exchange:
         if self._broken_encoding is not None or isinstance(body, Gap) or not body:
             return body, self._broken_encoding
         try:
-            whole = decode_whole(encoding, body, self.shared.max_message)
+            whole, oddity = decode_whole(encoding, body, self.shared.max_message)
         except Undecodable as error:
             return body, str(error)
-        return (Gap.of(body, f"{TOO_LARGE}, decoded"), None) if whole is None else (whole, None)
+        return (Gap.of(body, f"{TOO_LARGE}, decoded"), None) if whole is None else (whole, oddity)
 
     def _delivery(self, status: int | None) -> Delivery:
         return body_delivery(self._head.method, self._head.path, status)
