@@ -64,6 +64,13 @@ async def test_an_error_status_of_a_post_counts_as_an_error() -> None:
         (ANSWERED, b'{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}}', "POST", 400),
         (ASKED, b"not JSON", "POST", None),
         (ANSWERED, b"no stream here", "GET", 405),
+        (ANSWERED, b'{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"no"}}', "GET", 405),
+        (
+            ANSWERED,
+            b'{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"no"}}',
+            "DELETE",
+            405,
+        ),
     ]
     async with SessionManager(ManagerConfig.recording()) as manager:
         recorder = await SessionRecorder.open(manager)

@@ -151,6 +151,66 @@ async def test_http_errors_are_problems_but_a_refused_offer_is_none() -> None:
     assert "status and path" in (found[0].hint or "")
 
 
+async def test_an_error_for_no_request_is_a_problem_that_quotes_it() -> None:
+    """Its id is null, because the server could not read what it was sent; on either side."""
+    log = RecordedLog()
+    log.call(1, "a")
+    log.say(UP, b"{", delivery=StdioDelivery())
+    log.fail(None, -32700, "Parse error")
+    log.say(UP, {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "what?"}})
+    log.fail(2, -32000, "of no request")
+    found = await found_in(log)
+    assert kinds(found) == [
+        (ProblemKind.ODD_FRAME, 3),
+        (ProblemKind.ERROR, 4),
+        (ProblemKind.ERROR, 5),
+    ]
+    assert [problem.text for problem in found[1:]] == [
+        "error -32700: Parse error",
+        "error -32600: what?",
+    ]
+    assert "parse" in (found[1].hint or "")
+
+
+@pytest.mark.parametrize("answer_id", [None, "server-error"])
+async def test_a_refused_request_is_one_error_whatever_its_id(answer_id: str | None) -> None:
+    """Of a call, of a notification, and of a stream that is no mere offer."""
+    log = RecordedLog()
+    for number, (method, message, status) in enumerate(
+        (
+            ("POST", b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}', 400),
+            ("POST", b'{"jsonrpc":"2.0","method":"notifications/initialized"}', 404),
+            ("GET", b"", 406),
+            ("GET", b"", 405),
+            ("DELETE", b"", 405),
+        ),
+        1,
+    ):
+        of_exchange = {"stream": f"{method}-{number}"}
+        if message:
+            log.say(UP, message, delivery=HttpDelivery(method=method, path="/mcp"), **of_exchange)
+        log.say(
+            DOWN,
+            {"jsonrpc": "2.0", "id": answer_id, "error": {"code": -32600, "message": "no"}},
+            delivery=HttpDelivery(method=method, path="/mcp", status=status),
+            **of_exchange,
+        )
+    found = await found_in(log)
+    assert kinds(found) == [(ProblemKind.ERROR, 2), (ProblemKind.ERROR, 4), (ProblemKind.ERROR, 5)]
+    assert [problem.call is None for problem in found] == [False, True, True]
+
+
+async def test_a_notification_that_is_refused_without_a_message_is_an_error() -> None:
+    log = RecordedLog()
+    initialized = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
+    log.say(UP, initialized, delivery=HttpDelivery(method="POST", path="/mcp"), stream="POST-1")
+    refused = HttpDelivery(method="POST", path="/mcp", status=401)
+    log.say(DOWN, b"", delivery=refused, stream="POST-1")
+    found = await found_in(log)
+    assert kinds(found) == [(ProblemKind.ODD_FRAME, 2), (ProblemKind.ERROR, 2)]
+    assert found[1].text == "error 401: HTTP 401"
+
+
 @pytest.mark.parametrize(
     ("direction", "delivery", "hint"),
     [

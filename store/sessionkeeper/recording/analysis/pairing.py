@@ -22,7 +22,7 @@ from typing import TypeVar
 import msgspec
 
 from ...values.delivery import HttpDelivery
-from ...values.message import Frame
+from ...values.message import Frame, MessageEnvelope
 from ...values.states import Direction
 from .call import Call, CallId, CallOutcome
 from .facts import MessageFacts, read_facts
@@ -36,12 +36,14 @@ __all__ = [
     "PairingOddity",
     "error_status",
     "is_another_post",
+    "is_refused_offer",
 ]
 
 MAX_OPEN = 65_536
 """Calls without an answer that are kept at a time."""
 K = TypeVar("K")
 
+_NOT_ALLOWED = 405
 _POST = "POST-"
 """What the stream of an exchange begins with, in a recording of HTTP."""
 
@@ -53,6 +55,8 @@ class OddityKind(StrEnum):
     """A response to no request, or to one that was answered before."""
     REPEATED_ID = "repeated-id"
     """A request with the id of one that has no answer yet."""
+    REFUSED = "refused"
+    """An error for what is no call: its id is null, or it came with an HTTP status."""
 
 
 class PairingOddity(msgspec.Struct, frozen=True, gc=False):
@@ -183,6 +187,8 @@ class Pairing:
                 touched.extend(_cancel(own, facts.cancels, context.timestamp))
         if not to_server:
             touched.extend(self._fail_by_status(frame, several))
+        if not touched and not replayed and _is_refusal(frame, several):
+            self._report(OddityKind.REFUSED, frame, None)
         return touched
 
     def open_calls(self) -> list[OpenCall]:
@@ -224,7 +230,8 @@ class Pairing:
         call = _answered(waiting, stream, own is self._server)
         if call is None or (replayed and call.stream != stream):
             might_exist = not self._is_whole or other.unseen or not other.seen
-            if facts.id is not None and not replayed and not might_exist:
+            is_refusal = facts.is_error and error_status(frame) is not None
+            if facts.id is not None and not (replayed or might_exist or is_refusal):
                 self._report(OddityKind.ANSWER_TO_NOTHING, frame, facts.id)
             return ()
         self._settle(call, frame, facts)
@@ -294,6 +301,27 @@ def error_status(frame: Frame) -> int | None:
     if not isinstance(delivery, HttpDelivery) or delivery.status is None:
         return None
     return delivery.status if delivery.status >= 400 else None
+
+
+def is_refused_offer(envelope: MessageEnvelope) -> bool:
+    """Whether a server says that it has no stream of its own, or that it keeps its sessions."""
+    delivery = envelope.context.delivery
+    return (
+        isinstance(delivery, HttpDelivery)
+        and delivery.status == _NOT_ALLOWED
+        and delivery.method != "POST"
+    )
+
+
+def _is_refusal(frame: Frame, several: Sequence[MessageFacts]) -> bool:
+    """Whether a frame without a call has an error that is for no request."""
+    if is_refused_offer(frame.envelope):
+        return False
+    if error_status(frame) is None:
+        return any(each.is_error and each.id is None for each in several)
+    delivery = frame.envelope.context.delivery
+    is_post = isinstance(delivery, HttpDelivery) and delivery.method == "POST"
+    return is_post or any(each.is_error for each in several)
 
 
 def _answered(waiting: Sequence[OpenCall], stream: str | None, by_server: bool) -> OpenCall | None:

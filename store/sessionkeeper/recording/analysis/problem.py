@@ -30,7 +30,8 @@ class ProblemKind(StrEnum):
     RECORDER_GONE = "recorder-gone"
     """The process that recorded a live session does not run any more."""
     ERROR = "error"
-    """A request was answered with a JSON-RPC error, or with an HTTP status from 400 on."""
+    """A JSON-RPC error, or an HTTP status from 400 on. It has a call, unless it is for no request:
+    a notification or a response was refused, or the server could not tell what it was sent."""
     TOOL_ERROR = "tool-error"
     """A result says `isError`."""
     UNANSWERED = "unanswered"

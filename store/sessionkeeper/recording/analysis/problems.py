@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ...leases import RecorderState, describe_absence, recorder_state
-from ...values.delivery import HttpDelivery
 from ...values.errors import SessionNotFound
 from ...values.jsonrpc import MessageKind
 from ...values.query import SessionOrder
 from ...values.states import Direction, SessionState
 from .call import Call, CallOutcome
 from .every_session import every_session
+from .facts import read_facts
 from .hints import (
     GAP_HINT,
     GONE_HINT,
@@ -25,7 +25,7 @@ from .hints import (
     error_hint,
     odd_hint,
 )
-from .pairing import OddityKind, OpenCall, PairingOddity
+from .pairing import OddityKind, OpenCall, PairingOddity, error_status, is_refused_offer
 from .parties import server_name
 from .problem import Problem, ProblemKind
 from .repeats import Repeats, Row
@@ -41,7 +41,6 @@ __all__ = ["SLOW", "problems"]
 
 SLOW = timedelta(seconds=10)
 """Answers that take longer are a problem, unless another limit is given."""
-_NOT_ALLOWED = 405
 
 
 async def problems(
@@ -127,7 +126,7 @@ class _Finder:
 
     def _of_bytes(self, frame: Frame) -> Iterator[Problem]:
         envelope = frame.envelope
-        if envelope.oddity is None or _is_refused_offer(frame):
+        if envelope.oddity is None or is_refused_offer(envelope):
             return
         when, reason = envelope.context.timestamp, envelope.oddity
         if envelope.kind is MessageKind.GAP:
@@ -142,6 +141,9 @@ class _Finder:
     def _of_oddities(self, frame: Frame) -> Iterator[Problem]:
         when = frame.envelope.context.timestamp
         for each in self.oddities:
+            if each.kind is OddityKind.REFUSED:
+                yield self._refusal(frame)
+                continue
             shown = repr(each.request_id)[:_SHOWN_ID]
             if each.kind is OddityKind.ANSWER_TO_NOTHING:
                 kind, hint = ProblemKind.ANSWER_TO_NOTHING, NOTHING_HINT
@@ -152,6 +154,14 @@ class _Finder:
             yield self._problem(kind, text, when, each.seq, hint=hint)
         self.oddities.clear()
 
+    def _refusal(self, frame: Frame) -> Problem:
+        errors = [each for each in read_facts(frame.envelope) or () if each.is_error]
+        code = errors[0].error_code if errors else error_status(frame)
+        said = errors[0].error_text if errors else f"HTTP {code}"
+        when = frame.envelope.context.timestamp
+        text, hint = _error_text(code, said), error_hint(code)
+        return self._problem(ProblemKind.ERROR, text, when, frame.seq, hint=hint)
+
     def _of_call(self, call: OpenCall) -> Iterator[Problem]:
         if call.outcome is CallOutcome.RESULT and not self._is_slow(call):
             return
@@ -159,8 +169,7 @@ class _Finder:
         when, seq = call.ended or call.started, call.response_seq
         said = seen.error_text
         if call.outcome is CallOutcome.ERROR:
-            code = "error" if seen.error_code is None else f"error {seen.error_code}"
-            text, hint = f"{code}: {said or 'without a message'}", error_hint(seen.error_code)
+            text, hint = _error_text(seen.error_code, said), error_hint(seen.error_code)
             yield self._problem(ProblemKind.ERROR, text, when, seq, hint=hint, call=seen)
         elif call.outcome is CallOutcome.TOOL_ERROR:
             text = f"isError: {said or 'without a text'}"
@@ -226,13 +235,9 @@ class _Finder:
         )
 
 
+def _error_text(code: int | None, said: str | None) -> str:
+    return f"error{'' if code is None else f' {code}'}: {said or 'without a message'}"
+
+
 _SHOWN_ID = 40
 _UNANSWERED = "no answer before the session ended"
-
-
-def _is_refused_offer(frame: Frame) -> bool:
-    # A server need not offer the stream of a GET, nor let a client end its session.
-    context = frame.envelope.context
-    delivery, stream = context.delivery, context.stream or ""
-    refused = isinstance(delivery, HttpDelivery) and delivery.status == _NOT_ALLOWED
-    return refused and stream.startswith(("GET-", "DELETE-"))

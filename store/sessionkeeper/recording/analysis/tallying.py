@@ -12,6 +12,7 @@ from ...values.message import MessageEnvelope
 from ...values.session import Session
 from ...values.states import Direction
 from .facts import read_facts
+from .pairing import is_refused_offer
 
 __all__ = ["TALLY_KEY", "CallTally", "RunningTally", "tally"]
 
@@ -22,10 +23,11 @@ _MOST = 10_000
 
 
 class CallTally(msgspec.Struct, frozen=True, gc=False):
-    """The number of calls of a session, in both directions, and of those answered with an error."""
+    """The number of calls of a session, in both directions, and of errors."""
 
     calls: int
     errors: int
+    """Frames that report an error, also for what is no call. A batch has one for each message."""
     exact: bool = True
     """Whether every frame was counted; if not, these are the numbers of a part of the log."""
 
@@ -92,6 +94,8 @@ def _kept(session: Session) -> _Kept:
 
 def _count(envelope: MessageEnvelope) -> tuple[int, int]:
     calls, errors = _count_messages(envelope)
+    if errors and is_refused_offer(envelope):
+        return calls, 0
     return calls, errors or _is_refused_post(envelope)
 
 
