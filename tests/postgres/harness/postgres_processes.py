@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,13 +37,20 @@ def send_all(pid: int, number: signal.Signals) -> None:
 
 def kill_all(pid: int) -> list[int]:
     """SIGKILL for a process and all its children, as when the machine stops; their ids."""
-    _send(signal.SIGSTOP, pid)  # it starts no more of them
+    _send(signal.SIGSTOP, pid)
+    while not _stands_still(pid):  # then it starts no more of them
+        time.sleep(0.001)
     children = children_of(pid)
     # All stand still before one is gone: a child that sees its parent gone gives up waiting for a
     # standby, and shows the others what only this server has.
     _send(signal.SIGSTOP, *children)
     _send(signal.SIGKILL, *children, pid)
     return children
+
+
+def _stands_still(pid: int) -> bool:
+    found = _processes(pid).get(pid)
+    return found is None or found[0][0] in "TZ"
 
 
 def _send(number: signal.Signals, *processes: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from itertools import count
 
@@ -55,6 +56,8 @@ class StreamingReplica(PostgresServer):
         if self.synchronous:
             self.primary.configure(synchronous_standby_names=self.name)
             until(lambda: self._state() == "sync", f"{self} is synchronous")
+            # Another process tells those that commit, and it may have had no turn yet.
+            until(self._holds_up_a_commit, f"commits wait for {self}")
 
     @property
     def is_standby(self) -> bool:
@@ -76,6 +79,23 @@ class StreamingReplica(PostgresServer):
     def promote(self) -> None:
         """Make it a primary. The old one is not touched: end it first, or there are two."""
         assert self.rows("SELECT pg_promote(true, 300)") == [(True,)]
+
+    def _holds_up_a_commit(self) -> bool:
+        """Whether a commit of the primary waits while this replica stands still."""
+        statement = "SELECT pg_logical_emit_message(true, '', '')"
+        waiting = "SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query = $1"
+        commit = threading.Thread(target=self.primary.rows, args=(statement,))
+        self.freeze()
+        try:
+            commit.start()
+            until(
+                lambda: not commit.is_alive() or self.primary.rows(waiting, statement),
+                "a commit waits or is answered",
+            )
+            return commit.is_alive()
+        finally:
+            self.thaw()
+            commit.join()
 
     def _state(self) -> str | None:
         found = self.primary.rows(

@@ -25,9 +25,9 @@ def own_schema(server: PostgresServer) -> Iterator[str]:
     schema = fresh_schema()
     yield schema
     if server.running:
-        drop = f"SET lock_timeout = '1s'; DROP SCHEMA IF EXISTS {schema} CASCADE"
+        drop = f"DROP SCHEMA IF EXISTS {schema} CASCADE"
         try:
-            server.psql(drop)
+            server.psql(f"SET lock_timeout = '1s'; {drop}")
         except asyncpg.LockNotAvailableError:  # a test that failed has left a transaction open
             server.terminate_clients()
-            server.psql(drop)
+            server.psql(drop)  # those that were ended may hold their locks for a moment

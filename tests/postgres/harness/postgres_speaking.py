@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -17,7 +18,8 @@ _T = TypeVar("_T")
 def speak(url: str, sql: str, arguments: Sequence[object]) -> list[tuple[Any, ...]]:
     """Connect, run one statement, or several without arguments; the rows of a single one.
 
-    Blocks. Raises what asyncpg raises.
+    Blocks until the server has ended the connection, so that it is not counted afterwards. Raises
+    what asyncpg raises.
     """
 
     async def ask() -> list[tuple[Any, ...]]:
@@ -31,7 +33,8 @@ def speak(url: str, sql: str, arguments: Sequence[object]) -> list[tuple[Any, ..
             await connection.execute(sql)
             return []
         finally:
-            connection.terminate()
+            with suppress(Exception):  # the statement may have ended the server
+                await connection.close(timeout=60)
 
     return _in_thread(ask)
 
