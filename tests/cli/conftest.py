@@ -29,7 +29,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start `sessionkeeper ARGUMENTS…` in a process of its own; ended with the test.
 
     With `closed`, without that one of its standard descriptors; with `encoding`, on a terminal
-    that has another; with more environment `variables`.
+    that has another; with more environment `variables`; with lines of Python that run `before` it.
     """
     roots = [str(Path(sessionkeeper.__file__).parents[1]), *sys.path]
     environment = {
@@ -44,8 +44,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
         closed: int | None = None,
         encoding: str = "",
         variables: dict[str, str] | None = None,
+        before: str = "",
     ) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "sessionkeeper", *arguments]
+        program = f"{before}\nfrom sessionkeeper.cli import main\nmain()"
+        how = ["-c", program] if before else ["-m", "sessionkeeper"]
+        command = [sys.executable, *how, *arguments]
         if closed is not None:
             command = ["sh", "-c", f'exec "$0" "$@" {closed}>&-', *command]
         process = subprocess.Popen(

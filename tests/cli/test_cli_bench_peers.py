@@ -105,7 +105,7 @@ def test_an_interrupt_shows_what_is_measured_so_far(start: Any, tmp_path: Path) 
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert err.decode().splitlines() == ["sessionkeeper: interrupted"]
     result = json.loads(numbers.read_bytes())

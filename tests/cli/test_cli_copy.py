@@ -17,6 +17,18 @@ from sessionkeeper.cli.app import run
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
+STOPS_HALF_WAY = """
+import asyncio
+from sessionkeeper.transfer import copy_store
+
+async def copy(*arguments, copy=copy_store._copy):
+    await copy(*arguments)
+    await asyncio.Event().wait()
+
+copy_store._copy = copy
+"""
+"""No copy is complete before it is interrupted: a session that is copied waits for ever."""
+
 
 async def fill(path: Path, sessions: int) -> None:
     """Sessions with frames enough for several slices each."""
@@ -49,7 +61,7 @@ def test_a_copy_that_was_interrupted_goes_on_where_it_was(
 ) -> None:
     """Ctrl-C: exit code 130, two lines, no traceback; the same command does the rest."""
     asyncio.run(fill(tmp_path / "a.db", 80))
-    copy = start("copy", "sqlite:///a.db", "sqlite:///b.db")
+    copy = start("copy", "sqlite:///a.db", "sqlite:///b.db", before=STOPS_HALF_WAY)
     give_up = time.monotonic() + 300
     while frames_in(tmp_path / "b.db") == 0:
         assert time.monotonic() < give_up

@@ -70,7 +70,7 @@ def address(recorder: subprocess.Popen[bytes]) -> int:
 
 
 def post(port: int, body: bytes = PING, path: str = "/mcp") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     connection.request("POST", path, body, {"Content-Type": "application/json"})
     answer = connection.getresponse()
     try:
@@ -88,14 +88,14 @@ def test_a_server_on_http_is_recorded(start: Start, tmp_path: Path, signum: int)
         recorder = start("record", url, "--listen", "127.0.0.1:0", *store, "--name", "clock")
         assert post(address(recorder)) == (200, PONG)
         recorder.send_signal(signum)
-        _, err = recorder.communicate(timeout=60)
+        _, err = recorder.communicate(timeout=300)
     assert recorder.returncode == 128 + signum
     assert err.splitlines()[-1] == (
         b"sessionkeeper: 1 session, 1 request: 2 frames recorded, "
         b"%d bytes forwarded" % (len(PING) + len(PONG))
     )
     shown = start("ls", "sqlite:///a.db", "--json")
-    out, _ = shown.communicate(timeout=60)
+    out, _ = shown.communicate(timeout=300)
     (session,) = (json.loads(line) for line in out.splitlines())
     assert session["state"] == "closed"
     assert session["metadata"]["sessionkeeper.name"] == "clock"
@@ -113,7 +113,7 @@ def test_json_is_for_programs(start: Start) -> None:
         assert begun["store"] == "in memory"
         post(int(begun["url"].rpartition(":")[2].partition("/")[0]))
         recorder.send_signal(signal.SIGTERM)
-        _, err = recorder.communicate(timeout=60)
+        _, err = recorder.communicate(timeout=300)
     summary = json.loads(err)
     assert (summary["sessions"], summary["not_recorded"], summary["troubles"]) == (1, 0, [])
     assert summary["report"]["recorded"] == 2
@@ -143,7 +143,7 @@ def test_json_is_for_programs(start: Start) -> None:
 def test_bad_input_is_one_line(start: Start, arguments: list[str], message: str) -> None:
     """Exit code 2, and no secret of the URL."""
     recorder = start("record", "--listen", "127.0.0.1:0", *arguments)
-    _, err = recorder.communicate(timeout=60)
+    _, err = recorder.communicate(timeout=300)
     assert err.count(b"\n") == 1, err
     assert message.encode() in err
     assert recorder.returncode == 2
@@ -155,13 +155,13 @@ def test_a_port_that_is_taken(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         recorder = start("record", "http://127.0.0.1:1/mcp", "--listen", f"127.0.0.1:{port}")
-        _, err = recorder.communicate(timeout=60)
+        _, err = recorder.communicate(timeout=300)
         assert recorder.returncode == 2
         assert err == (
             b"sessionkeeper: cannot listen on 127.0.0.1:%d: the port is taken (--listen)\n" % port
         )
     itself = start("record", f"http://localhost:{port}/mcp", "--listen", f"127.0.0.1:{port}")
-    _, err = itself.communicate(timeout=60)
+    _, err = itself.communicate(timeout=300)
     assert itself.returncode == 2
     assert b"is the recorder itself" in err
 
@@ -175,14 +175,14 @@ def test_a_certificate_that_does_not_fit(start: Start, tmp_path: Path) -> None:
     with answering(context) as port:
         url = f"https://127.0.0.1:{port}/mcp"
         refused = start("record", url, "--listen", "127.0.0.1:0")
-        _, err = refused.communicate(timeout=60)
+        _, err = refused.communicate(timeout=300)
         assert refused.returncode == 2
         assert err.count(b"\n") == 1
         assert b"its certificate does not fit: " in err
         recorder = start("record", url, "--listen", "127.0.0.1:0", "--ca", "ca.pem")
         assert post(address(recorder)) == (200, PONG)
         recorder.send_signal(signal.SIGINT)
-        recorder.communicate(timeout=60)
+        recorder.communicate(timeout=300)
 
 
 def test_a_store_that_cannot_be_opened_holds_nothing_up(start: Start, tmp_path: Path) -> None:
@@ -194,11 +194,11 @@ def test_a_store_that_cannot_be_opened_holds_nothing_up(start: Start, tmp_path: 
         recorder = start("record", *where, url)
         assert post(address(recorder)) == (200, PONG)
         recorder.send_signal(signal.SIGTERM)
-        _, err = recorder.communicate(timeout=60)
+        _, err = recorder.communicate(timeout=300)
         assert b"cannot record yet: no.db: " in err
         assert b"2 messages not recorded" in err
         required = start("record", *where, "--require-store", url)
-        _, err = required.communicate(timeout=60)
+        _, err = required.communicate(timeout=300)
     assert required.returncode == 2
     assert err.count(b"\n") == 1
     assert b"nothing was started (--require-store)" in err
@@ -216,15 +216,15 @@ def test_a_killed_recorder_leaves_what_was_recorded(start: Start) -> None:
         found = b""
         while b'"frame_count":40' not in found.replace(b" ", b""):
             shown = start("ls", "sqlite:///a.db", "--json")
-            found, _ = shown.communicate(timeout=60)
+            found, _ = shown.communicate(timeout=300)
         recorder.kill()
-        recorder.communicate(timeout=60)
+        recorder.communicate(timeout=300)
         again = start("record", *where, url)
         post(address(again))
         again.send_signal(signal.SIGTERM)
-        again.communicate(timeout=60)
+        again.communicate(timeout=300)
     shown = start("ls", "sqlite:///a.db", "--json")
-    out, _ = shown.communicate(timeout=60)
+    out, _ = shown.communicate(timeout=300)
     first, second = sorted(
         (json.loads(line) for line in out.splitlines()), key=lambda each: each["created_at"]
     )

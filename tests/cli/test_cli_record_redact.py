@@ -143,7 +143,7 @@ def test_no_secret_reaches_the_file_over_http(tmp_path: Path) -> None:
                         "accept": "application/json, text/event-stream",
                     },
                 )
-                with urlopen(request, timeout=60) as answer:
+                with urlopen(request, timeout=300) as answer:
                     assert _TOKEN in answer.read().decode()
             recorder.terminate()
             recorder.stderr.read()

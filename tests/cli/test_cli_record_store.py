@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -104,10 +105,18 @@ def test_a_locked_store_does_not_hold_up_the_server(start: Start, tmp_path: Path
         proxy.stdin.flush()
         assert proxy.stdout.readline() == ANSWER
         other.rollback()
+    while count_frames(path) < 2:  # after its traffic it would be waited for a second
+        time.sleep(0.02)
     proxy.communicate(b"")
     assert proxy.returncode == 0
     _, frames = read(path)
     assert len(frames) == 2
+
+
+def count_frames(path: Path) -> int:
+    """How many frames are in the store now."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=300)) as connection:
+        return int(connection.execute("SELECT count(*) FROM frames").fetchone()[0])
 
 
 async def make(path: Path) -> None:
@@ -149,7 +158,9 @@ def test_a_bad_url_is_wrong_use_in_either_case(
     """One line and exit code 2, before a server is started."""
     started = tmp_path / "started"
     command = server("import sys; open(sys.argv[1], 'w')", str(started))
-    proxy = start("record", "--store", url, *options, *command)
+    # What a client of this store needs is imported first, which takes a busy machine seconds.
+    patient = "from sessionkeeper.cli import record_run\nrecord_run._OPENING = 300"
+    proxy = start("record", "--store", url, *options, *command, before=patient)
     _, err = proxy.communicate()
     assert proxy.returncode == 2
     assert err.count(b"\n") == 1
@@ -162,7 +173,7 @@ def record_until_full(folder: Path, *way: str) -> list[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     script = ["sh", str(FULL_DISK), str(folder), sys.executable, "" if way else "limit"]
     done = subprocess.run(
-        [*way, *script], capture_output=True, text=True, env=environment, check=False, timeout=60
+        [*way, *script], capture_output=True, text=True, env=environment, check=False, timeout=600
     )
     return done.stdout.splitlines()
 

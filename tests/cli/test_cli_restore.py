@@ -15,6 +15,17 @@ from sessionkeeper.cli.app import run
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
+WAITS_FOR_ITS_END = """
+from sessionkeeper.backends.sqlite import restore
+
+def copy(source, new, stop, on_progress, copy=restore.copy_pages):
+    copy(source, new, stop, on_progress)
+    stop.wait()
+
+restore.copy_pages = copy
+"""
+"""No restore is complete before it is interrupted."""
+
 
 async def fill(folder: Path, frames: int = 3) -> None:
     """Make a backup with one session, and a store with two."""
@@ -106,7 +117,7 @@ def test_a_restore_that_is_interrupted_leaves_the_store_as_it_was(
     """Ctrl-C: exit code 130, one line, no traceback, nothing left beside."""
     asyncio.run(fill(tmp_path, frames=20_000))
     before = {each.name for each in tmp_path.iterdir()}
-    restore = start("restore", "copy.db", "sqlite:///tape.db", "--force")
+    restore = start("restore", "copy.db", "sqlite:///tape.db", "--force", before=WAITS_FOR_ITS_END)
     while not any(each.suffix == ".new" for each in tmp_path.iterdir()):
         assert restore.poll() is None
     restore.send_signal(signal.SIGINT)

@@ -46,7 +46,8 @@ async def test_a_real_server_has_the_problems_that_its_client_made() -> None:
                 await server.call("get_current_time", timezone="UTC")
             await server.call("get_current_time", timezone="Nowhere")
             await server.ask("nothing/at/all")
-        found = [problem async for problem in problems(store)]
+        # How slow this machine is today is no problem of the server.
+        found = [problem async for problem in problems(store, slow=timedelta(days=1))]
     assert [problem.kind for problem in found] == [
         ProblemKind.REPEATED_CALL,
         ProblemKind.TOOL_ERROR,

@@ -242,6 +242,14 @@ class Client:
         return head
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that opens or records late is a slow machine here, and nothing to be told."""
+    monkeypatch.setattr("sessionkeeper.recording.late_recorder._LONG", LIMIT)
+    monkeypatch.setattr("sessionkeeper.recording.late_recorder._LAST_ATTEMPT", LIMIT)
+    monkeypatch.setattr("sessionkeeper.recording.http.session._PATIENCE", LIMIT)
+
+
 @pytest.fixture
 async def rig() -> AsyncGenerator[Rig]:
     async with SessionManager(ManagerConfig.recording()) as manager, AsyncExitStack() as stack:
