@@ -14,6 +14,7 @@ import msgspec
 import uvloop
 from harness import options
 from peer_kept import print_kept
+from sessionlab.bench.peers import PeerStorage
 from sessionlab.bench.side_by_side import (
     LINES,
     ComparisonPlan,
@@ -36,8 +37,10 @@ PACKAGES = (
     "openai-agents",
     "google-adk",
     "langgraph",
+    "langgraph-checkpoint-postgres",
     "langgraph-checkpoint-sqlite",
     "pykka",
+    "asyncpg",
     "mcp",
     "redis",
     "uvloop",
@@ -57,6 +60,12 @@ TARGETS = {
     ("file: add_frame, all on one session", "mcp-persist-sqlite"): 1.5,
     ("Redis: add_frame", "redis-py"): 3.3,
     ("Redis: add_frame", "mcp-persist-redis"): 3.5,
+    ("PostgreSQL: add_frame", "asyncpg, one connection"): 20.0,
+    ("PostgreSQL: add_frame", "asyncpg, a pool of 16"): 3.0,
+    ("PostgreSQL: add_frame", "mcp-persist-postgres"): 3.0,
+    ("PostgreSQL: add_frame", "langgraph-postgres"): 3.0,
+    ("PostgreSQL: add_frame", "openai-agents-postgres"): 3.0,
+    ("PostgreSQL: add_frame", "google-adk-postgres"): 3.0,
 }
 """At least, by line and side."""
 
@@ -105,8 +114,13 @@ def main() -> int:
         lines = select_lines(asked.only) if asked.only else LINES
     except ValueError as error:
         parser.error(str(error))
-    plan = ComparisonPlan(lines, asked.redis, asked.seconds, asked.rounds, "uvloop")
-    result = uvloop.run(compare_sides(plan, tell=report))
+    given = ((PeerStorage.REDIS, asked.redis), (PeerStorage.POSTGRES, asked.postgres))
+    servers = {storage: url for storage, url in given if url is not None}
+    plan = ComparisonPlan(lines, servers, asked.seconds, asked.rounds, "uvloop")
+    try:
+        result = uvloop.run(compare_sides(plan, tell=report))
+    except ValueError as error:
+        parser.error(str(error))
     if asked.json:
         print(msgspec.json.format(msgspec.json.encode(result)).decode())
         return 0

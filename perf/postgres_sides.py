@@ -17,21 +17,10 @@ import asyncpg
 from harness import Operation
 from ratios import MESSAGE, envelope
 from sessionkeeper import MessageEnvelope, PostgresSessionStore, Session, StoreLimits
+from sessionlab.bench.side_by_side.by_hand_postgres import INSERT, LOCK, append_one
 
 __all__ = ["Scene", "connected", "opened"]
 
-LOCK = (
-    "SELECT revision, steady_active_at, last_activity, frame_count, last_seq, byte_count,"
-    " odd_frames, gap_frames, ended FROM logs WHERE session = $1 FOR UPDATE"
-)
-INSERT = (
-    "INSERT INTO frames (session, seq, sent_at, direction, message, detail, stream)"
-    " VALUES ($1, $2, $3, 0, $4, NULL, NULL)"
-)
-UPDATE = (
-    "UPDATE logs SET revision = $2, steady_active_at = $3, last_activity = $3, frame_count = $4,"
-    " last_seq = $5, byte_count = $6 WHERE session = $1"
-)
 LOCK_MANY = LOCK.replace("SELECT", "SELECT session,").replace(
     "session = $1", "session = ANY($1::bigint[]) ORDER BY session"
 )
@@ -85,7 +74,7 @@ class Scene:
 
             async def append(caller: int) -> None:
                 async with lock:
-                    await append_one(connection, self.numbers[caller])
+                    await append_one(connection, self.numbers[caller], MESSAGE)
 
             yield append
 
@@ -102,7 +91,7 @@ class Scene:
 
             async def append(caller: int) -> None:
                 async with connections.acquire() as connection:
-                    await append_one(connection, self.numbers[caller])
+                    await append_one(connection, self.numbers[caller], MESSAGE)
 
             yield append
 
@@ -129,23 +118,6 @@ class Scene:
     def _rows(self) -> Sequence[tuple[int, int, int, bytes]]:
         seq = next(self._free)
         return [(number, seq, SENT_AT, MESSAGE) for number in self.numbers[:ROWS]]
-
-
-async def append_one(connection: Any, number: int) -> None:
-    """Lock the log's row, insert the frame, update the row, commit."""
-    async with connection.transaction():
-        row = await connection.fetchrow(LOCK, number)
-        seq = row["last_seq"] + 1
-        await connection.execute(INSERT, number, seq, SENT_AT, MESSAGE)
-        await connection.execute(
-            UPDATE,
-            number,
-            row["revision"] + 1,
-            time.time(),
-            row["frame_count"] + 1,
-            seq,
-            row["byte_count"] + len(MESSAGE),
-        )
 
 
 async def append_many(connection: Any, numbers: Sequence[int]) -> None:

@@ -78,9 +78,17 @@ def test_a_side_that_fails_is_left_out_and_named(
         (["--peers", "--mix", "hot"], "cannot be used with --peers"),
         (["--lines", "ask"], "requires --peers"),
         (["--redis", "redis://localhost"], "requires --peers"),
+        (["--postgres", "postgresql://localhost"], "requires --peers"),
         (["--peers", "--lines", "no such"], "no line has 'no such' in it; there are: memory: from"),
         (["--peers", "--redis", "localhost:6379"], "expected a URL such as redis://"),
         (["--peers", "--redis", "redis://user:secret@127.0.0.1:1"], "no server answers there"),
+        (["--peers", "--postgres", "localhost"], "--postgres: expected a URL such as postgresql:"),
+        (["--peers", "--postgres", "redis://u:secret@h"], "--postgres: expected a URL such as"),
+        (["--peers", "--postgres", "postgresql://u:secret@h/d?x=1"], "--postgres: the option x"),
+        (
+            ["--peers", "--postgres", "postgresql://u:secret@127.0.0.1:1/d"],
+            "--postgres: 127.0.0.1:1: the server cannot be reached: nothing listens",
+        ),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(

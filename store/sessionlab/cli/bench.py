@@ -38,7 +38,7 @@ _LOAD_OPTIONS = (
     *("mix", "callers", "rate", "half", "sessions", "frames", "payload"),
     *("seconds", "warmup", "rounds", "workers"),
 )
-_PEERS_OPTIONS = ("lines", "redis")
+_PEERS_OPTIONS = ("lines", "redis", "postgres")
 _NOT_OF_PEERS = (
     *("store", "mix", "callers", "rate", "half", "sessions", "frames", "skew", "payload"),
     *("warmup", "workers", "seed", "growth", "max_size"),
@@ -160,6 +160,14 @@ def bench(  # noqa: PLR0917 - as typer wants them
             show_default="none: these lines are left out",
         ),
     ] = None,
+    postgres: Annotated[
+        str | None,
+        typer.Option(
+            help="With --peers: URL of a PostgreSQL database for the lines that need one. Each side"
+            " has a schema of its own, which is dropped afterwards.",
+            show_default="none: these lines are left out",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     output: Annotated[
         Path | None,
@@ -188,6 +196,7 @@ def bench(  # noqa: PLR0917 - as typer wants them
         return compare_with_peers(
             lines=lines or (),
             redis_url=redis,
+            postgres_url=postgres,
             seconds=seconds,
             rounds=rounds or 5,
             loop=loop.value,

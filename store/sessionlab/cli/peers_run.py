@@ -7,15 +7,18 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from sessionkeeper.backends.postgres_url import SCHEMES
 from sessionkeeper.cli.console import complain
 from sessionkeeper.cli.progress import progress_bar
 
 from ..bench import parse_target
-from ..bench.peers import PeerNotInstalled
+from ..bench.peers import PeerStorage
 from ..bench.side_by_side import (
+    EXAMPLES,
     LINES,
     ComparisonPlan,
     ComparisonResult,
+    Servers,
     compare_sides,
     select_lines,
 )
@@ -31,6 +34,7 @@ def compare_with_peers(
     *,
     lines: Sequence[str],
     redis_url: str | None,
+    postgres_url: str | None,
     seconds: float,
     rounds: int,
     loop: str,
@@ -40,11 +44,9 @@ def compare_with_peers(
 ) -> int:
     """Compare, show and write; return the exit code."""
     try:
-        if redis_url is not None:
-            _check_url(redis_url)
         plan = ComparisonPlan(
             lines=select_lines(lines) if lines else LINES,
-            redis_url=redis_url,
+            servers=_read_servers(redis_url, postgres_url),
             seconds=seconds,
             rounds=rounds,
             loop=loop,
@@ -59,8 +61,8 @@ def compare_with_peers(
         except KeyboardInterrupt:
             complain("interrupted")
             return asked.code
-        except (ValueError, PeerNotInstalled) as error:
-            complain(f"--redis: {error}")
+        except ValueError as error:
+            complain(str(error))
             return _BAD_INPUT
         if result.interrupted:
             complain("interrupted")
@@ -68,10 +70,25 @@ def compare_with_peers(
         return 0 if shown and result.lines else _BAD_INPUT
 
 
-def _check_url(url: str) -> None:
-    if url.partition("://")[0] not in ("redis", "rediss"):
-        raise ValueError("--redis: expected a URL such as redis://localhost:6379")
-    parse_target(url)
+def _read_servers(redis_url: str | None, postgres_url: str | None) -> Servers:
+    """Read the URLs. Raises `ValueError` with a text of one line."""
+    servers: dict[PeerStorage, str] = {}
+    given = (
+        (PeerStorage.REDIS, redis_url, ("redis", "rediss")),
+        (PeerStorage.POSTGRES, postgres_url, SCHEMES),
+    )
+    for storage, url, schemes in given:
+        if url is None:
+            continue
+        option, _, example = EXAMPLES[storage].partition(" ")
+        if url.partition("://")[0] not in schemes:
+            raise ValueError(f"{option}: expected a URL such as {example}")
+        try:
+            parse_target(url)
+        except ValueError as error:
+            raise ValueError(f"{option}: {error}") from None
+        servers[storage] = url
+    return servers
 
 
 def _run(plan: ComparisonPlan, asked: Callable[[], bool]) -> ComparisonResult:

@@ -48,7 +48,9 @@ def make(name: str, request: pytest.FixtureRequest, folder: Path) -> Subject:
         return peer.make(redis_url=request.getfixturevalue("redis_url"))
     if peer.place is PeerStorage.POSTGRES:
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        return peer.make(postgres_url=server.url)
+        # The schema is that of a store; not every package knows the option.
+        url = server.url_of("postgres", schema="not_theirs", sslmode="disable")
+        return peer.make(postgres_url=url)
     return peer.make(path=folder / name)
 
 

@@ -102,6 +102,24 @@ async def test_the_first_call_of_each_caller_does_not_count(measure: timed.Measu
     assert log.closed
 
 
+async def test_what_is_half_open_is_closed_and_the_first_error_is_the_one_that_counts() -> None:
+    """A side that made its schema and found no connection leaves no schema."""
+
+    class HalfOpen(Counts):
+        async def open(self) -> None:
+            raise ZeroDivisionError
+
+        async def aclose(self) -> None:
+            await super().aclose()
+            raise AttributeError
+
+    log = HalfOpen()
+    with pytest.raises(ZeroDivisionError):
+        await timed.adding(log, 128)
+    assert log.closed
+    assert not log.added
+
+
 class Counts(LogPeer[bytes]):
     """A log that only counts."""
 

@@ -137,7 +137,7 @@ class McpPersistPostgres(McpPersist):
         import_peer_module("asyncpg", PACKAGE)
         self._schema = PostgresSchema(url)
         self._made = import_peer_module("mcp_persist.postgres", PACKAGE).PostgresEventStore.create(
-            url, ttl=HOUR, server_settings=self._schema.settings
+            self._schema.url, ttl=HOUR, server_settings=self._schema.settings
         )
 
     async def open(self) -> None:

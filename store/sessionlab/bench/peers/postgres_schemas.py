@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
+
+from sessionkeeper.backends.postgres_url import split_postgres_url
 
 from .optional_import import import_peer_module
 
-__all__ = ["PostgresSchema", "check_database"]
+__all__ = ["PostgresSchema"]
 
 _SECONDS = 30.0
 """To connect, and for each statement that makes or drops."""
@@ -17,11 +18,12 @@ _SECONDS = 30.0
 class PostgresSchema:
     """A schema whose name no other run has. Peers find it by `search_path`, so they need no names.
 
-    The URL says nothing of a schema itself; its options are the client's.
+    A schema that the URL names is that of a store, and is not used.
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        """Raises `ValueError` for what is no URL of PostgreSQL."""
+        self.url = split_postgres_url(url).dsn
         self.name = f"peer_{uuid4().hex}"
 
     @property
@@ -30,9 +32,17 @@ class PostgresSchema:
         return {"search_path": self.name}
 
     def sqlalchemy(self) -> dict[str, Any]:
-        """Arguments of `create_async_engine`, with asyncpg as the driver."""
-        place = urlsplit(self.url)._replace(scheme="postgresql+asyncpg").geturl()
-        return {"url": place, "connect_args": {"server_settings": self.settings}}
+        """Arguments of `create_async_engine`, with asyncpg as the driver.
+
+        asyncpg reads the URL itself: SQLAlchemy would pass on options such as `sslmode` as they
+        are, which asyncpg does not take.
+        """
+        return {
+            "url": "postgresql+asyncpg://",
+            "async_creator": lambda *_, **options: connect(
+                self.url, server_settings=self.settings, **options
+            ),
+        }
 
     async def create(self) -> None:
         """Make it, empty. Raises what asyncpg raises."""
@@ -54,12 +64,3 @@ async def connect(url: str, **options: Any) -> Any:
     """Connect by asyncpg. Raises what it raises, and `PeerNotInstalled`."""
     asyncpg = import_peer_module("asyncpg", "asyncpg")
     return await asyncpg.connect(url, timeout=_SECONDS, **options)
-
-
-async def check_database(url: str) -> None:
-    """Raise what asyncpg raises when no server answers."""
-    connection = await connect(url)
-    try:
-        await connection.fetchval("SELECT 1")
-    finally:
-        await connection.close()

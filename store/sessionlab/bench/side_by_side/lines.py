@@ -11,16 +11,25 @@ from ..subject import Subject
 from ..targets import make_subject, parse_target
 from . import measures as timed
 from .measures import Measure
+from .servers import Servers
 
 __all__ = ["LINES", "Line", "Room", "Side", "select_lines"]
 
 _MEMORY, _FILE, _REDIS = PeerStorage.MEMORY, PeerStorage.FILE, PeerStorage.REDIS
+_POSTGRES = PeerStorage.POSTGRES
 _PLACE = __package__ or ""
 _BY_HAND = {
     each.name: each
     for each in (
         Peer("aiosqlite", f"{_PLACE}.by_hand", "AiosqliteCommits", _FILE, ("aiosqlite",)),
         Peer("redis-py", f"{_PLACE}.by_hand_redis", "RedisPyScripts", _REDIS, ("redis",)),
+        *(
+            Peer(name, f"{_PLACE}.by_hand_postgres", made, _POSTGRES, ("asyncpg",))
+            for name, made in (
+                ("asyncpg, a pool of 16", "AsyncpgPool"),
+                ("asyncpg, one connection", "AsyncpgConnection"),
+            )
+        ),
     )
 }
 
@@ -30,7 +39,7 @@ class Room:
     """Where the sides of one turn keep what they are given."""
 
     folder: Path
-    redis_url: str | None
+    servers: Servers
     run: str
     """Begins the names of our keys on a server."""
 
@@ -50,8 +59,12 @@ class Side:
 
     def _make(self, room: Room, storage: PeerStorage) -> Subject:
         if self.peer is not None:
-            return self.peer.make(path=room.folder / "theirs", redis_url=room.redis_url)
-        ours = {_MEMORY: "memory", _FILE: "sqlite", _REDIS: room.redis_url or ""}[storage]
+            return self.peer.make(
+                path=room.folder / "theirs",
+                redis_url=room.servers.get(_REDIS),
+                postgres_url=room.servers.get(_POSTGRES),
+            )
+        ours = {_MEMORY: "memory", _FILE: "sqlite", **room.servers}[storage]
         return make_subject(parse_target(ours), room.folder, run=room.run)
 
 
@@ -90,6 +103,10 @@ _LOGS = ("langgraph", "google-adk", "fastmcp")
 _CACHES = ("cashews", "aiocache", "py-key-value")
 _FILES = ("aiosqlite", "mcp-persist-sqlite", "openai-agents-sqlite", "langgraph-sqlite")
 _SERVERS = ("redis-py", "mcp-persist-redis", "openai-agents-redis")
+_DATABASES = (
+    *("asyncpg, a pool of 16", "asyncpg, one connection", "mcp-persist-postgres"),
+    *("langgraph-postgres", "openai-agents-postgres", "google-adk-postgres"),
+)
 _HAND_OFF = Side("bare hand-off", timed.handing_off)
 _LISTS = Side("locked lists", timed.locked_lists)
 
@@ -123,6 +140,11 @@ LINES = (
     _line("add_frame", _REDIS, timed.adding, _SERVERS, most=6_400),
     _line("add_frame, all on one session", _REDIS, timed.adding_to_one, _SERVERS[:2], most=6_400),
     _line("get", _REDIS, timed.getting, _SERVERS[:1], most=6_400),
+    _line("add_frame", _POSTGRES, timed.adding, _DATABASES, most=6_400),
+    _line(
+        "add_frame, all on one session", _POSTGRES, timed.adding_to_one, _DATABASES[:3], most=6_400
+    ),
+    _line("add_frame, one caller", _POSTGRES, timed.adding_alone, _DATABASES[1:3], most=1_000),
 )
 """64 callers with a session each and messages of 1 KB, unless a line says otherwise."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -54,16 +54,25 @@ Measure: TypeAlias = Callable[[Any, int], Awaitable[float]]
 @asynccontextmanager
 async def opened(subject: Subject, sessions: int = CALLERS) -> AsyncGenerator[None]:
     """Open a subject with some sessions; its memory and its files are gone afterwards."""
-    await subject.open()
+    try:
+        await subject.open()
+    except BaseException:
+        with suppress(Exception):  # what is half open leaves nothing on a server either
+            await _close(subject)
+        raise
     try:
         for key in KEYS[:sessions]:
             await subject.create(key)
         gc.collect()
         yield
     finally:
-        await subject.aclose()
-        if subject.is_isolated:
-            await subject.clear()
+        await _close(subject)
+
+
+async def _close(subject: Subject) -> None:
+    await subject.aclose()
+    if subject.is_isolated:
+        await subject.clear()
 
 
 async def _timed(operation: Operation, callers: int, calls: int) -> float:

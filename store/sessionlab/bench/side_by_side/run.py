@@ -11,12 +11,12 @@ from secrets import token_hex
 from time import perf_counter
 
 from ..aggregate import measure_spread
-from ..peers import PeerNotInstalled, PeerStorage, pip_command
-from ..peers.redis_keys import check_server
+from ..peers import PeerStorage, pip_command
 from ..run import ProgressCallback, describe_machine, list_versions
 from .lines import LINES, Line, Room, Side
 from .measures import CALLERS
 from .results import Absent, ComparisonResult, LineResult, SideResult
+from .servers import EXAMPLES, Servers, check_servers
 
 __all__ = ["ComparisonPlan", "compare_sides"]
 
@@ -29,8 +29,8 @@ class ComparisonPlan:
     """What to compare, and for how long."""
 
     lines: tuple[Line, ...] = LINES
-    redis_url: str | None = None
-    """A server for the lines that need one; it may hold other data."""
+    servers: Servers = field(default_factory=dict[PeerStorage, str])
+    """For the lines that need one."""
     seconds: float = 1.5
     """For each side of a line, shared by its rounds."""
     rounds: int = 5
@@ -56,11 +56,10 @@ async def compare_sides(
     """Measure on the running loop until all is done, or `stopping` returns True.
 
     A side that raises is left out from then on, and named in the result. Raises `ValueError` when
-    no server answers at the URL, and `PeerNotInstalled` without redis-py.
+    a server cannot be used.
     """
     begun = perf_counter()
-    if plan.redis_url is not None:
-        await _check_server(plan.redis_url)
+    await check_servers(plan.servers)
     absent: list[Absent] = []
     runs = [_of(line, plan, absent) for line in plan.lines]
     runs = [each for each in runs if each.rates]
@@ -98,19 +97,10 @@ async def compare_sides(
     )
 
 
-async def _check_server(url: str) -> None:
-    try:
-        await check_server(url)
-    except PeerNotInstalled:
-        raise
-    except Exception as error:  # its text may contain the URL
-        raise ValueError(f"no server answers there: {type(error).__name__}") from None
-
-
 def _of(line: Line, plan: ComparisonPlan, absent: list[Absent]) -> _Progress:
     """Find out which sides there are; none where there is nothing to compare with."""
-    if line.storage is PeerStorage.REDIS and plan.redis_url is None:
-        absent.append(Absent(line.title, "needs a server: --redis redis://localhost:6379"))
+    if line.storage in EXAMPLES and line.storage not in plan.servers:
+        absent.append(Absent(line.title, f"needs a server: {EXAMPLES[line.storage]}"))
         return _Progress(line)
     sides = [line.ours]
     for side in line.theirs:
@@ -134,7 +124,7 @@ def _in_turn(each: _Progress, number: int) -> Sequence[Side]:
 async def _turn(line: Line, side: Side, plan: ComparisonPlan, calls: int) -> float:
     with tempfile.TemporaryDirectory(prefix="sessionkeeper-bench-") as folder:
         gc.collect()
-        room = Room(Path(folder), plan.redis_url, f"bench-{token_hex(4)}")
+        room = Room(Path(folder), plan.servers, f"bench-{token_hex(4)}")
         return await side.turn(room, line.storage, calls)
 
 
