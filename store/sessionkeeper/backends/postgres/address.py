@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from contextlib import suppress
 from ipaddress import ip_address
@@ -17,6 +18,7 @@ from .tls import ssl_mode, tls_argument
 
 __all__ = ["PostgresAddress"]
 
+_PORT = re.compile("[0-9]{1,5}")
 _IDLE_IN_TRANSACTION = 15.0
 """Seconds after which the server frees the locks of a process that stopped in a transaction."""
 _KEEPALIVE = {"idle": 10, "interval": 5, "count": 3}
@@ -135,6 +137,7 @@ class PostgresAddress:
         self, host: int, timeout: float, lock_timeout: float
     ) -> StoreConnection:
         url = self._url
+        _refuse_unread(url)
         ports = _ports(url)
         direct = url.options.get("sslnegotiation")
         try:
@@ -202,10 +205,27 @@ def _target(url: PostgresUrl) -> str | None:
 
 
 def _ports(url: PostgresUrl) -> list[int] | None:
-    if all(port is None for port in url.ports):
-        return None  # asyncpg reads PGPORT
-    usual = int(os.environ.get("PGPORT") or 5432)
-    return [usual if port is None else port for port in url.ports]
+    """Return a port for each host of the URL; None for hosts and ports of the environment."""
+    if url.ports and None not in url.ports:
+        return [port for port in url.ports if port is not None]
+    given = (os.environ.get("PGPORT") or "5432").split(",")
+    if not all(_PORT.fullmatch(each) and 0 < int(each) < 65536 for each in given):
+        raise WrongServer("PGPORT is not a port from 1 to 65535")
+    if not url.hosts:
+        return None
+    if len(given) not in (1, len(url.hosts)):
+        raise WrongServer("PGPORT is not one port, or one for each host of the URL")
+    usual = [int(each) for each in given] * (len(url.hosts) if len(given) == 1 else 1)
+    return [each if port is None else port for port, each in zip(url.ports, usual, strict=True)]
+
+
+def _refuse_unread(url: PostgresUrl) -> None:
+    """Refuse the default server where libpq would take another one. Raises `WrongServer`."""
+    if url.hosts:
+        return
+    for name in ("PGSERVICE", *(() if os.environ.get("PGHOST") else ("PGHOSTADDR",))):
+        if os.environ.get(name):
+            raise WrongServer(f"{name} is not read: name the server in the URL or unset it")
 
 
 def _is_local(host: str) -> bool:

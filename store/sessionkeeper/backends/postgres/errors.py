@@ -164,7 +164,13 @@ def is_lost(error: BaseException) -> bool:
 
 
 def must_repeat(error: BaseException) -> bool:
-    """Whether the server rolled the transaction back for another's sake, so that it is repeated."""
+    """Whether the server rolled the transaction back for another's sake, so that it is repeated.
+
+    Also if a statement was prepared before an administrator changed the type of a column: asyncpg
+    prepares it anew the next time.
+    """
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        return True
     return isinstance(error, asyncpg.PostgresError) and error.sqlstate in _REPEATED
 
 

@@ -51,6 +51,8 @@ class OpenedSchema(NamedTuple):
 
     info: ServerInfo
     schema_oid: int
+    version: int
+    """Of its tables."""
 
 
 async def open_schema(
@@ -84,7 +86,7 @@ async def _open(connection: asyncpg.Connection[Any], schema: str, must_exist: bo
         await _make_current(connection, schema, info)
         found = await _look_once(connection, schema, info.role)
     await _check_rights(connection, schema, info.role)
-    return OpenedSchema(info, found.oid)
+    return OpenedSchema(info, found.oid, VERSION)
 
 
 def _check_server(connection: asyncpg.Connection[Any], info: ServerInfo) -> None:

@@ -36,6 +36,7 @@ _KEPT_LOGS = UPDATE_LOGS.format(*(f"${place}" for place in range(16, 25)))
 _ANSWER = (
     " SELECT (SELECT count(*) FROM own), pg_current_xact_id()::xid, pg_current_xact_id()::text,"
     " (SELECT coalesce(sum(bytes), 0)::bigint FROM writers), (SELECT count(*) FROM writers),"
+    " (SELECT version FROM meta),"
     " (SELECT count(pg_notify($7, notice)) FROM unnest($8::text[]) AS notice"
     " WHERE EXISTS (SELECT 1 FROM watchers WHERE id <> $1 AND until > now()))"
 )
@@ -78,6 +79,8 @@ class Written(NamedTuple):
     """Bytes of all messages in the store, without this batch."""
     writers: int
     """Rows of writers, without a new one."""
+    version: int | None
+    """Of the tables: another one if a newer library has changed them; None if nothing says so."""
     is_whole: bool
     """False if somebody else changed a row that the batch took as it was kept; then roll back."""
 
@@ -120,8 +123,8 @@ def write_batch(
         *tables.frames.take_pending(),
         *logs,
     )
-    is_written, xmin, xid, total_bytes, writers, _, updated = found[0]
+    is_written, xmin, xid, total_bytes, writers, version, _, updated = found[0]
     if not is_written:
         return None
     is_whole = not are_kept or updated == len(rows.dirty)
-    return Written(xmin, int(xid), total_bytes, writers, is_whole)
+    return Written(xmin, int(xid), total_bytes, writers, version, is_whole)

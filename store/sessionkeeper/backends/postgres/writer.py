@@ -21,7 +21,14 @@ from .address import PostgresAddress
 from .codec import DamagedRow
 from .connection import GivenUp, PostgresConnection
 from .counters import sum_values
-from .errors import is_lost, is_refused_statement, is_storage_error, must_repeat, refusal
+from .errors import (
+    WrongServer,
+    is_lost,
+    is_refused_statement,
+    is_storage_error,
+    must_repeat,
+    refusal,
+)
 from .looking_up import session_ids
 from .notices import channel_name
 from .opening import OpenedSchema, open_schema
@@ -154,10 +161,11 @@ class PostgresWriter(Transactions[PostgresTables]):
         # In one round trip; and what the next statement sees is not older than the lock.
         self._connection.execute(self._begin_alone if self._has_store else self._begin_shared)
         if self._has_store:
-            found = self._connection.fetch("SELECT last_number FROM meta")
+            found = self._connection.fetch("SELECT version, last_number FROM meta")
             if not found:  # somebody emptied the table
                 raise DamagedRow("the row of meta")
-            self._tables.last_number = found[0][0]
+            version, self._tables.last_number = found[0]
+            self._check_version(version)
         else:
             self._tables.begin_counting(CounterValues())
         self._tables.prefetch(ids)
@@ -308,6 +316,12 @@ class PostgresWriter(Transactions[PostgresTables]):
                 raise _RowsChanged
             self._trusts_rows = False
 
+    def _check_version(self, version: int | None) -> None:
+        """Let a newer library's tables be: a new connection finds out what is there now."""
+        if version != self.opened.version:
+            self._connection.drop()
+            raise WrongServer("another version of this library changed the tables", lasting=False)
+
     def _ask_time(self) -> float:
         found = self._connection.fetch("SELECT extract(epoch FROM clock_timestamp())::float8")
         return float(found[0][0])
@@ -324,6 +338,8 @@ class PostgresWriter(Transactions[PostgresTables]):
             channel=self._channel,
             are_kept=self._trusts_rows,
         )
+        if written is not None:
+            self._check_version(written.version)
         if written is None:  # the row was not used for long, and added to others
             self._begin_writer()
             raise _Repeat
