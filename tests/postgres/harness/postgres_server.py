@@ -244,9 +244,11 @@ class PostgresServer:
 
     def close(self) -> None:
         """End it for good, and give the port back; its folder goes with the others."""
-        if self.running:
+        if self._process is not None and self.running:
             self.thaw()
-            self.stop("immediate")
+            # It may be ending by itself at this moment.
+            self._process.send_signal(_SIGNALS["immediate"])
+            self._wait()
         if self.shared_memory is not None:
             free_shared_memory(self.shared_memory)
         self._reserved.free()
