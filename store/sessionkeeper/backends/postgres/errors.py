@@ -106,6 +106,7 @@ _REASONS = {
     ),
     "53400": "a limit in the server's configuration is reached",
     "54000": "a value is too large for PostgreSQL, or its queue of notices is full",
+    "55000": "the database takes no connections now, or an object of it is not ready",
     "55P03": "another process held a lock for too long (lock_timeout)",
     "57014": "the server canceled a statement: statement_timeout, or an administrator did",
     "57P01": "the server is shutting down, or an administrator ended the connection",
@@ -129,6 +130,7 @@ _CLASSES = {
     "55": "an object of the store is in use",
     "57": "the server does not work now",
     "58": "the server's system failed",
+    "P0": "a trigger or a function of the database refused it",
     "XX": "the server failed",
 }
 
