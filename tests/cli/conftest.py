@@ -23,13 +23,28 @@ from sessionkeeper import (
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
+PATIENT = """
+from sessionkeeper.recording import late_recorder
+from sessionkeeper.recording.stdio import StdioProxy
+late_recorder._LONG = late_recorder._LAST_ATTEMPT = 300.0
+StdioProxy.__init__.__kwdefaults__["patience"] = 300.0
+"""
+"""A recorder whose store opens late, as on a busy machine, loses nothing at its end."""
+RUN = "\nfrom sessionkeeper.cli import main\nmain()"
+PATIENT_OVER_HTTP = """
+from sessionkeeper.recording import late_recorder
+from sessionkeeper.recording.http import session
+late_recorder._LONG = late_recorder._LAST_ATTEMPT = session._PATIENCE = 300.0
+"""
+
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start `sessionkeeper ARGUMENTS…` in a process of its own; ended with the test.
 
     With `closed`, without that one of its standard descriptors; with `encoding`, on a terminal
-    that has another; with more environment `variables`; with lines of Python that run `before` it.
+    that has another; with more environment `variables`; with lines of Python that run `before` it:
+    those of a patient recorder, where it is one.
     """
     roots = [str(Path(sessionkeeper.__file__).parents[1]), *sys.path]
     environment = {
@@ -44,10 +59,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
         closed: int | None = None,
         encoding: str = "",
         variables: dict[str, str] | None = None,
-        before: str = "",
+        before: str | None = None,
     ) -> subprocess.Popen[bytes]:
-        program = f"{before}\nfrom sessionkeeper.cli import main\nmain()"
-        how = ["-c", program] if before else ["-m", "sessionkeeper"]
+        if before is None and arguments[:1] == ("record",):
+            over_http = any(each.startswith(("http:", "https:")) for each in arguments)
+            before = PATIENT_OVER_HTTP if over_http else PATIENT
+        how = ["-c", before + RUN] if before else ["-m", "sessionkeeper"]
         command = [sys.executable, *how, *arguments]
         if closed is not None:
             command = ["sh", "-c", f'exec "$0" "$@" {closed}>&-', *command]

@@ -14,6 +14,7 @@ import pytest
 from sessionkeeper.cli.app import run
 from sessionlab.bench.peers import PEERS, pip_command
 from sessionlab.bench.side_by_side import LINES, select_lines
+from sessionlab.pages.formatting import format_ratio
 
 QUICK = ["bench", "--peers", "--seconds", "0.05", "--rounds", "2", "--loop", "asyncio"]
 
@@ -39,7 +40,7 @@ def test_a_table_a_file_of_json_and_a_page(
     for shown in (output.out, page.read_text("utf-8")):
         assert "locked lists" in shown
         assert "memory: add_frames of 64" in shown
-        assert f"{side['ratio']['median']:.2f}" in shown
+        assert format_ratio(side["ratio"]["median"]) in shown
 
 
 def test_a_peer_that_is_not_installed_is_named_with_the_command_that_adds_it(

@@ -13,6 +13,8 @@ from urllib.request import Request, urlopen
 import pytest
 from planted_secrets import fake
 
+from tests.cli.conftest import PATIENT, PATIENT_OVER_HTTP, RUN
+
 _TOKEN = f"ghp_{fake(36)}"
 _SERVER = """
 import json, os, sys
@@ -32,7 +34,7 @@ def _record(
     server.write_text(_SERVER)
     command = [sys.executable, str(server), "--api-key", "hunter2"]
     return subprocess.run(
-        [sys.executable, "-m", "sessionkeeper", "record", *options, "--", *command],
+        [sys.executable, "-c", PATIENT + RUN, "record", *options, "--", *command],
         input=request,
         capture_output=True,
         check=False,
@@ -122,7 +124,7 @@ def test_no_secret_reaches_the_file_over_http(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Answering) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/mcp"
-        command = [sys.executable, "-m", "sessionkeeper", "record", *store, url]
+        command = [sys.executable, "-c", PATIENT_OVER_HTTP + RUN, "record", *store, url]
         with subprocess.Popen(
             command,
             stderr=subprocess.PIPE,

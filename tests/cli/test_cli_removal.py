@@ -16,12 +16,15 @@ import pytest
 from sessionkeeper import Session, SQLiteSessionStore
 from sessionkeeper.cli.app import run
 
+from tests.cli.conftest import PATIENT
+
 Start = Callable[..., "subprocess.Popen[bytes]"]
 Capture = pytest.CaptureFixture[str]
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
 
-LOOKS_TO_THE_END = """
+LOOKS_TO_THE_END = f"""
+{PATIENT}
 from sessionkeeper.cli import record_session
 record_session._FINISHING = 300
 """

@@ -320,6 +320,6 @@ def test_a_recorded_session_is_shown(start: Start, capsys: Capture, tmp_path: Pa
     assert run(["show", url, "last"]) == 0
     out = capsys.readouterr().out
     assert "state     closed\n" in out
-    assert re.search(r"1 +[\d:.]+ → ping\n2 +\+[\d.]+ ms   ← \{\}\n", out)
+    assert re.search(r"1 +[\d:.]+ → ping\n2 +\+[\d.]+ m?s   ← \{\}\n", out)
     assert run(["calls", url]) == 0
     assert " ping " in capsys.readouterr().out

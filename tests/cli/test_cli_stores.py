@@ -172,7 +172,8 @@ def test_tail_follows_what_another_process_writes(start: Start, tmp_path: Path) 
     proxy.stdin.flush()
     assert proxy.stdout.readline() == PING + b"\n"  # the session is there now
     listed, _ = start("ls", url, "--json").communicate()
-    tail = start("tail", url, json.loads(listed)["id"], "-f", "--json")
+    # An id may begin like an option.
+    tail = start("tail", url, "-f", "--json", "--", json.loads(listed)["id"])
     assert tail.stdout is not None
     assert json.loads(tail.stdout.readline())["seq"] == 1  # it looks on; what follows is new
     assert json.loads(tail.stdout.readline())["seq"] == 2
