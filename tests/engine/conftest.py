@@ -169,6 +169,12 @@ def actors_class() -> type[ActorFactory]:
     return ActorFactory
 
 
+@pytest.fixture
+def no_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let threads that wait count on being woken: none looks for itself, however long it takes."""
+    monkeypatch.setattr("soleowner.threads._LOOK", 3600.0)
+
+
 class StorageError(Exception):
     """The error with which the storage fails."""
 
@@ -259,7 +265,7 @@ class ThreadedActor:
 
     StorageError, Refused = StorageError, Refused
 
-    def __init__(self, actors: ActorFactory, *, grace: float = 10.0) -> None:
+    def __init__(self, actors: ActorFactory, *, grace: float = 300.0) -> None:
         self.storage = ListStorage(actors.state)
         self.runner = ThreadRunner(self.storage, expected=(ValueError,), grace=grace)
         self.actor: Actor[State] = actors.actor(self.runner)

@@ -36,9 +36,10 @@ def ended() -> bool:
 
 
 async def test_closing_in_the_middle_of_a_batch_interrupts_it(
-    threaded: ThreadedActor, actors: ActorFactory
+    threaded: ThreadedActor, actors: ActorFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Applied commands are kept and answered; the others are answered with `MailboxClosed`."""
+    monkeypatch.setattr("soleowner.thread_runner._HURRY", 300.0)  # it comes back, however late
     await threaded.actor.open()
     begun = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -166,8 +167,8 @@ async def test_an_opening_that_is_cancelled_closes_what_it_opened(threaded: Thre
     threaded.storage.hold.set()
     with pytest.raises(asyncio.CancelledError):
         await opening
+    assert ended()  # on a busy machine it may come later than it is waited for
     assert threaded.storage.calls[-1] == "close"
-    assert ended()
 
 
 def test_a_loop_closed_under_a_working_thread_ends_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +17,18 @@ if TYPE_CHECKING:
     from tests.support.thread_group import ThreadGroup
 
 
+@pytest.mark.usefixtures("no_looks")
 @pytest.mark.parametrize("threads", [3, 7, 16])
 async def test_no_reply_is_found_by_polling(
-    actors: ActorFactory, thread_group: ThreadGroup, monkeypatch: pytest.MonkeyPatch, threads: int
+    actors: ActorFactory, thread_group: ThreadGroup, threads: int
 ) -> None:
     """Each is woken: the look now and then, which would find the reply too, is out of the way."""
-    monkeypatch.setattr(soleowner.threads, "_LOOK", 3600.0)
     port = (await actors.open()).port()
     asked: list[Any] = []
     for number in range(threads):  # the loop stands still here, so all of it is one burst
         asked.append(thread_group.begin(partial(port.ask, actors.note(number))))
         thread_group.until(partial(queued, port, number + 1))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         got = await asyncio.gather(*map(asyncio.wrap_future, asked))
     assert got == [*range(1, threads + 1)]
 
@@ -45,11 +46,11 @@ class OneFirst(LoopRunner[Any]):
         await super().run(batch[1:])
 
 
+@pytest.mark.usefixtures("no_looks")
 async def test_a_reply_does_not_wait_for_the_rest_of_its_batch(
-    actors: ActorFactory, thread_group: ThreadGroup, monkeypatch: pytest.MonkeyPatch
+    actors: ActorFactory, thread_group: ThreadGroup
 ) -> None:
     """Its thread is woken although another command of the batch still runs."""
-    monkeypatch.setattr(soleowner.threads, "_LOOK", 3600.0)
     runner = OneFirst(actors.state)
     async with Actor(runner) as actor:
         port = actor.port()
@@ -75,15 +76,12 @@ def on_its_way(port: Any) -> PendingCall:
     return call
 
 
+@pytest.mark.usefixtures("no_looks")
 @pytest.mark.parametrize("leave", ["_arrive", "_withdraw"])
 async def test_the_last_thread_that_was_woken_wakes_the_loop_for_all(
-    actors: ActorFactory,
-    thread_group: ThreadGroup,
-    monkeypatch: pytest.MonkeyPatch,
-    leave: str,
+    actors: ActorFactory, thread_group: ThreadGroup, leave: str
 ) -> None:
     """While two are on their way the loop sleeps; whether they come for a reply or give up."""
-    monkeypatch.setattr(soleowner.threads, "_LOOK", 3600.0)
     port: Any = (await actors.open()).port()
     first, last = on_its_way(port), PendingCall(Any, port._settle)  # type: ignore[arg-type]  # asks nothing
     port._woken.add(last)
@@ -130,12 +128,49 @@ async def test_a_thread_that_was_lost_on_its_way_costs_one_look(
     assert not port._woken
 
 
+class Clock:
+    """In place of the module `time`; only `FirstWait` moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class FirstWait:
+    """A lock whose first wait takes its whole time at once; in later ones the clock stands still.
+
+    So the loop has all the time it needs for its answer, once it was woken.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._lock = threading.Lock()
+        self._clock = clock
+        self._waits = 0
+
+    def acquire(self, *, timeout: float | None = None) -> bool:
+        if timeout is None:
+            return self._lock.acquire()
+        self._waits += 1
+        if self._waits > 1:
+            return self._lock.acquire(timeout=300)
+        self._clock.now += timeout
+        return False
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+@pytest.mark.usefixtures("no_looks")
 @pytest.mark.parametrize("lost", ["woken", "waking"])
 async def test_a_wake_up_that_was_lost_is_repaired_in_time(
     actors: ActorFactory, thread_group: ThreadGroup, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     """Also if nobody waits as long as a look takes: else no such command would get through."""
-    monkeypatch.setattr(soleowner.threads, "_LOOK", 3600.0)
+    clock = Clock()
+    monkeypatch.setattr("soleowner.threads.time", clock)
+    monkeypatch.setattr("soleowner.pending_call.Lock", lambda: FirstWait(clock))
     port: Any = (await actors.open()).port()
     if lost == "woken":
         on_its_way(port)
@@ -143,6 +178,7 @@ async def test_a_wake_up_that_was_lost_is_repaired_in_time(
         port._unwoken.acquire()
     ask = partial(port.ask, actors.note("sent"), timeout=2)
     assert await thread_group.do(ask) == [1]
+    assert clock.now == 1.0
 
 
 def queued(port: Any, count: int) -> bool:
