@@ -488,6 +488,11 @@ async def test_tls_that_cannot_be(
         server.close()
 
 
+def _caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
 def _named(name: str) -> type[asyncpg.PostgresError]:
     found: type[asyncpg.PostgresError] = getattr(asyncpg, name)
     return found
@@ -505,6 +510,11 @@ UNSEEN: list[tuple[Callable[[], Exception], str, str]] = [
         lambda: _named("OutOfMemoryError")("hunter2"),
         "refused",
         "the server is out of memory (53200)",
+    ),
+    (
+        lambda: _named("RaiseError")("hunter2"),
+        "refused",
+        "a trigger or a function of the database refused it (P0001)",
     ),
     (lambda: _named("CrashShutdownError")("x"), "lost", "the server crashed and recovers (57P02)"),
     # Nobody knows what became of the statement: it is never simply sent again.
@@ -527,6 +537,20 @@ UNSEEN: list[tuple[Callable[[], Exception], str, str]] = [
         lambda: asyncpg.InternalClientError("hunter2"),
         "refused",
         "the connection to the server failed (InternalClientError)",
+    ),
+    (
+        lambda: asyncpg.InterfaceError("cannot call hunter2: connection is closed"),
+        "lost",
+        "the connection to the server was lost",
+    ),
+    # So asyncpg tells that a server said something and closed the connection.
+    (
+        lambda: _caused(
+            _named("ConnectionDoesNotExistError")("hunter2"),
+            _named("TransactionTimeoutError")("hunter2"),
+        ),
+        "lost",
+        "the server ended a transaction (transaction_timeout) (25P04)",
     ),
     (lambda: OSError("hunter2"), "lost", "none of its addresses answers"),
     # So it looks, too, where a server is killed after it answered about TLS: its last words follow.

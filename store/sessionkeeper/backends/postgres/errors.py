@@ -220,6 +220,10 @@ def refusal(error: Exception) -> StoreUnavailable | None:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, asyncpg.PostgresError) and isinstance(
+        error.__cause__, asyncpg.PostgresError
+    ):
+        error = error.__cause__  # asyncpg's own one says less than the server's last words
     if isinstance(error, WrongServer):
         return error.reason
     if isinstance(error, asyncpg.PostgresError):
@@ -228,6 +232,8 @@ def _reason(error: BaseException) -> str:
         return f"{known} ({code})"
     if isinstance(error, OSError):
         return _system_reason(error)
+    if is_lost(error):
+        return "the connection to the server was lost"
     return f"the connection to the server failed ({type(error).__name__})"
 
 
