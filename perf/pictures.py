@@ -75,7 +75,7 @@ def main() -> None:
         compare = Path(folder, "compare.html")
         run("compare", *DESIGNS, "--seeds", "40", "--html", str(compare), code=None)
         page.goto(compare.as_uri())
-        page.set_viewport_size({"width": 1640, "height": 670})
+        page.set_viewport_size({"width": 1780, "height": 700})
         page.screenshot(path=IMAGES / "compare.png")
         picture = page.locator("details.example[open] .picture")
         picture.screenshot(path=IMAGES / "counterexample.png")

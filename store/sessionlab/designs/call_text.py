@@ -13,6 +13,8 @@ _ID = 8
 _TEXT = 24
 _TAIL = 16
 _MANY = 4
+_OF_SESSION, _OF_CALLER = (8, 10, 11), (10, 11)
+"""Numbers of fields, as `sessions/layout` has them."""
 
 
 def describe_argument(operation: Operation, /) -> str:
@@ -70,7 +72,9 @@ def _shown(value: Plain) -> str:
 
 
 def _is_session(value: tuple[Plain, ...]) -> TypeGuard[SessionData]:
-    return len(value) in (8, 10) and isinstance(value[1], tuple) and len(value[1]) == 10
+    if len(value) not in _OF_SESSION or not isinstance(value[1], tuple):
+        return False
+    return len(value[1]) in _OF_CALLER
 
 
 def _is_frame(value: tuple[Plain, ...]) -> TypeGuard[FrameData]:

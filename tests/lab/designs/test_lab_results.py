@@ -218,3 +218,13 @@ def test_progress_is_told_before_each_step() -> None:
     assert steps[0] == "plain: updates"
     with pytest.raises(ValueError, match="seeds"):
         compare([], seeds=0)
+
+
+def test_a_picture_shows_a_session_by_its_id_revision_and_state() -> None:
+    """Whatever fields a store's snapshots have besides."""
+    drawn = picture("read-modify-write", "updates")
+    shown = [bar.result for bar in drawn.bars if bar.name == "modify_session"]
+    assert {each[: len("a revision 2 initializing")] for each in shown} == {
+        f"a revision {revision} initializing" for revision in (2, 3, 4)
+    }
+    assert drawn.why.endswith("'a' is initializing at revision 2 with no frames")

@@ -146,7 +146,11 @@ class SessionStoreModel(Model[ModelState]):
         shown = [
             f"{_short(entry.id)} is {entry.caller[1]} at revision "
             f"{entry.revision if entry.revision >= 0 else f'above {-entry.revision - 1}'} with "
-            f"frames {entry.dropped + 1} to {entry.last_seq}"
+            + (
+                f"frames {entry.dropped + 1} to {entry.last_seq}"
+                if entry.last_seq > entry.dropped
+                else "no frames"
+            )
             for entry in state.entries[:_SHOWN]
         ]
         more = len(state.entries) - len(shown)
