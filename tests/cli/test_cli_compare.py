@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import math
 import os
 import re
 import signal
@@ -15,7 +17,17 @@ from typing import Any
 import pytest
 from sessionkeeper.cli.app import run
 from sessionlab.cli import compare as command
-from sessionlab.designs import COLUMNS, DESIGNS, RIGHT, WORKLOADS, WRONG, Comparison
+from sessionlab.designs import (
+    COLUMNS,
+    DESIGNS,
+    RIGHT,
+    WORKLOADS,
+    WRONG,
+    Cell,
+    Comparison,
+    Design,
+    kill_cell,
+)
 
 QUICK = ["--seeds", "3"]
 
@@ -124,9 +136,16 @@ def test_a_design_that_cannot_be_explored_is_reported(
 
 
 def test_a_store_in_a_file_says_how_often_it_was_run_and_killed(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The numbers stand in its cells, since they are not those of the others."""
+
+    def kill(design: Design, *, kills: int) -> Cell:
+        # About each second kill shows what is wrong: four are too few to be sure.
+        return kill_cell(design, kills=kills if design.flaw is None else 100, seconds=math.inf)
+
+    comparing = importlib.import_module("sessionlab.designs.compare")
+    monkeypatch.setattr(comparing, "kill_cell", kill)
     assert run(["compare", "sqlite", "autocommit-a-frame", "--seeds", "4"]) == 0
     right, wrong = capsys.readouterr().out.splitlines()[1:3]
     assert right.split()[:4] == ["sqlite", "✓", "holds*", "2"]

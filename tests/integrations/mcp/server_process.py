@@ -1,4 +1,4 @@
-"""One worker in a process of its own: the URL of its store, and its port or 0."""
+"""One worker in a process of its own: the URL of its store, and its port."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvicorn
+from redis_ports import ReservedPort
 from sessionkeeper.integrations.mcp import StoredSessionManager
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -59,7 +60,8 @@ class Worker:
     def __init__(self, store_url: str, *, idle: float = 1800.0) -> None:
         self._store_url = store_url
         self._idle = idle
-        self._port = 0
+        self._reserved = ReservedPort()  # nobody else takes it while the worker is down
+        self._port = self._reserved.number
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -76,7 +78,11 @@ class Worker:
             text=True,
         )
         assert process.stdout is not None
-        self._port = int(await asyncio.to_thread(process.stdout.readline))
+        assert int(await asyncio.to_thread(process.stdout.readline)) == self._port
+
+    def free(self) -> None:
+        """Give its port back."""
+        self._reserved.free()
 
     async def kill(self) -> None:
         """End it with SIGKILL."""
@@ -107,3 +113,4 @@ async def workers(store_url: str, number: int) -> AsyncIterator[list[Worker]]:
     finally:
         for each in all_of_them:
             await each.kill()
+            each.free()

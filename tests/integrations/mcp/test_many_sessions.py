@@ -88,7 +88,8 @@ async def test_sessions_that_come_and_go_leave_nothing(store_url: str, number: i
         files, memory = len(descriptors()), resident()
         await come_and_go(url, number)
         for _ in until("as it was before"):
-            if (after := await settled()) == before:
+            # Some connections may have been closing still when it was counted before.
+            if (after := await settled()) <= before:
                 break
             await asyncio.sleep(0.02)
         assert after["StoredTransport"] == after["SessionEventStore"] == 0

@@ -122,6 +122,8 @@ async def test_calls_are_settled_once_the_store_is_back() -> None:
         while len(asked) < 3:
             await asyncio.sleep(0.01)
         await here.settle(Calls())  # its session has ended: there is nothing to tell
+        while len(asked) < 4:
+            await asyncio.sleep(0.01)
         for _ in range(5):
             await asyncio.sleep(here.beat)
         assert len(asked) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -419,13 +420,17 @@ async def test_a_session_that_expires_ends_its_streams(http: httpx2.AsyncClient)
     manager = StoredSessionManager.from_url(
         make_server(),
         "memory://",
-        config=ManagerConfig(idle=None, age=1.0, sweep_interval=0.05),
+        config=ManagerConfig(idle=None, age=None, sweep_interval=0.05),
         hooks=hooks,
     )
     async with serving(app_of(manager)) as url:
         client = RawClient(http, url)
         await client.initialize()
         async with client.listening() as events:
+            await manager.sessions.store.modify_session(
+                client.session_id,
+                lambda session: session.model_copy(update={"expires_at": datetime.now(UTC)}),
+            )
             assert await read_all(events) == []
         await ended.wait()
         session = await manager.sessions.get_session(client.session_id)

@@ -230,6 +230,7 @@ def test_the_page_fits_phones_and_desks_and_fetches_nothing(
                 color_scheme="dark" if scheme == "dark" else "light",
             )
             page = context.new_page()
+            page.set_default_timeout(120_000)
             page.on("request", lambda request: fetched.append(request.url))
             page.on("console", lambda message: complaints.append(message.text))
             page.goto(file.as_uri())

@@ -265,9 +265,9 @@ def test_a_store_that_never_ends_or_lies_about_its_type_is_broken(hostile: str, 
 
 def test_a_store_that_blocks_is_ended_and_said_to_block(hostile: str) -> None:
     """It is ended after the time limit, with the line; the remaining columns are not run."""
-    row = compared(f"{hostile}:BlocksAtOnce", *dict(COLUMNS), timeout=0.5)
+    row = compared(f"{hostile}:BlocksAtOnce", *dict(COLUMNS), timeout=3)
     first, *others = row.cells
-    assert first.note.startswith("blocked the loop for 0.5 s, in sleep, line ")
+    assert first.note.startswith("blocked the loop for 3 s, in sleep, line ")
     assert first.picture is not None
     assert first.picture.anomaly == "hang"
     assert {cell.verdict for cell in others} == {CellVerdict.UNKNOWN}
@@ -276,8 +276,8 @@ def test_a_store_that_blocks_is_ended_and_said_to_block(hostile: str) -> None:
 
 def test_a_store_that_closes_every_descriptor_is_ended(hostile: str) -> None:
     """It has no pipe to report on."""
-    [cell] = compared(f"{hostile}:ClosesEverything", "updates", timeout=0.5).cells
-    assert cell.note in ("hung for 0.5 s", "exited with code 1")
+    [cell] = compared(f"{hostile}:ClosesEverything", "updates", timeout=3).cells
+    assert cell.note in ("hung for 3 s", "exited with code 1")
     assert cell.verdict is CellVerdict.BROKEN
 
 
@@ -289,7 +289,7 @@ def test_a_store_that_closes_every_descriptor_is_ended(hostile: str) -> None:
             "leaves_at_import:X", "importing it raised SystemExit", marks=pytest.mark.long
         ),
         ("dies_at_import:X", "importing it exited with code 7"),
-        ("hangs_at_import:X", "importing it blocked the loop for 0.5 s"),
+        ("hangs_at_import:X", "importing it blocked the loop for 3 s"),
         ("hostile_stores:Missing", "has no class 'Missing'"),
         ("no_such_module:X", "no module 'no_such_module'"),
     ],
@@ -300,7 +300,7 @@ def test_a_module_that_cannot_be_imported_is_one_sentence(
     """`ValueError`, whatever the module did."""
     assert hostile
     with pytest.raises(ValueError, match=r".") as raised:
-        load_own(name, timeout=0.5 if "hangs" in name else 60)
+        load_own(name, timeout=3 if "hangs" in name else 60)
     assert reason in str(raised.value)
 
 

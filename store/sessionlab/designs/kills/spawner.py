@@ -16,7 +16,10 @@ from .protocol import Ack, parse_ack
 
 __all__ = ["ProcessSpawner", "SpawnerFailed", "KillReport", "start_spawner"]
 
-_TIMEOUT = 10.0
+_START = 120.0
+"""Seconds to start Python and import the laboratory."""
+_TIMEOUT = 30.0
+"""Seconds without a report."""
 _WORKER = f"{__package__}.kill_worker"
 
 
@@ -45,6 +48,7 @@ class ProcessSpawner:
         self._output = process.stdout.fileno()
         self._input = process.stdin.fileno()
         self._rest = b""
+        self._patience = _START
 
     def kill_after(self, acks: int, seconds: float) -> KillReport:
         """Run a process until it has reported `acks` calls, wait `seconds`, and kill it.
@@ -68,12 +72,13 @@ class ProcessSpawner:
             raise SpawnerFailed("the worker process has ended") from None
 
     def _read_report(self, report: KillReport) -> None:
-        ready, _, _ = select.select([self._output], [], [], _TIMEOUT)
+        ready, _, _ = select.select([self._output], [], [], self._patience)
         part = os.read(self._output, 65_536) if ready else b""
         if not part:
             raise SpawnerFailed(
                 "the worker process has ended" if ready else "the worker process does not respond"
             )
+        self._patience = _TIMEOUT
         *lines, self._rest = (self._rest + part).split(b"\n")
         for line in lines:
             word, _, more = line.decode().partition(" ")

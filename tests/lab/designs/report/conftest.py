@@ -264,6 +264,7 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
             java_script_enabled=scripts,
         )
         page = context.new_page()
+        page.set_default_timeout(120_000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: fetched.append(request.url))
