@@ -11,6 +11,7 @@ from postgres_server import PostgresServer
 from redis_operations import counted, note, session
 from sessionkeeper import StoreUnavailable
 from sessionkeeper.backends.postgres.address import PostgresAddress
+from sessionkeeper.backends.postgres.schema import grants
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
 # What is tested runs on threads of the store, with a loop of their own.
@@ -22,6 +23,13 @@ WRITES: dict[str, Write] = {
     "an append with a change": lambda store: store.add_frames("a", [note(9)], change=counted),
     "a creation": lambda store: store.create_session(session("z")),
 }
+
+CALLS: tuple[Write, ...] = (
+    lambda store: store.get_session("a"),
+    lambda store: store.get_frames("a"),
+    lambda store: store.add_frame(note(3)),
+    lambda store: store.count_sessions(),
+)
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
@@ -66,3 +74,29 @@ async def test_a_column_whose_type_is_changed_costs_no_call(
             assert (await store.modify_session("b", counted)).metadata["n"]
             assert (await store.get_session("b")).id == "b"
             assert [each.id for each in await store.list_sessions()] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("table", ["sessions", "logs", "frames", "writers"])
+async def test_rows_that_a_policy_hides_are_no_missing_ones(
+    table: str, postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    """Somebody enables row-level security while the store is open."""
+    schema = PostgresAddress.of(postgres_url).schema
+    role = f"{schema}_app"
+    async with PostgresSessionStore(postgres_url) as store:
+        await store.create_session(session("a"))
+        await store.add_frame(note(1))
+    url = postgres_server.add_role(role, *grants(schema, role), schema=schema)
+    async with PostgresSessionStore(url) as store:
+        await store.add_frame(note(2))
+        postgres_server.psql(f"ALTER TABLE {schema}.{table} ENABLE ROW LEVEL SECURITY")
+        for call in CALLS:
+            try:
+                answer = await call(store)
+            except StoreUnavailable as error:
+                assert "does not have the rights" in error.reason  # noqa: PT017 - it may be answered
+            else:
+                assert answer
+        postgres_server.psql(f"ALTER TABLE {schema}.{table} DISABLE ROW LEVEL SECURITY")
+        assert await store.count_sessions() == 1
+        assert len(await store.get_frames("a")) == await store.count_frames("a") >= 2
