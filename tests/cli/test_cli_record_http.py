@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from redis_ports import ReservedPort
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -160,8 +161,11 @@ def test_a_port_that_is_taken(start: Start) -> None:
         assert err == (
             b"sessionkeeper: cannot listen on 127.0.0.1:%d: the port is taken (--listen)\n" % port
         )
+    reserved = ReservedPort()
+    port = reserved.number
     itself = start("record", f"http://localhost:{port}/mcp", "--listen", f"127.0.0.1:{port}")
     _, err = itself.communicate(timeout=300)
+    reserved.free()
     assert itself.returncode == 2
     assert b"is the recorder itself" in err
 

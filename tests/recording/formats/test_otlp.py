@@ -122,11 +122,9 @@ async def test_a_collector_that_is_away_is_an_error() -> None:
     """At once, if none has ever answered."""
     with socket() as unused:
         unused.bind(("127.0.0.1", 0))  # nobody else gets the port, and nobody listens
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        client = CollectorClient(url)
-    async with client:
-        with pytest.raises(CollectorFailed, match="refused"):
-            await client.send([])
+        async with CollectorClient(f"http://127.0.0.1:{unused.getsockname()[1]}") as client:
+            with pytest.raises(CollectorFailed, match="refused"):
+                await client.send([])
 
 
 async def test_a_collector_that_never_answers_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
