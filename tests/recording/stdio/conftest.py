@@ -250,6 +250,13 @@ def _children() -> set[str]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that ends late, or a store that opens late, is a slow machine here."""
+    for name in ("late_recorder._LONG", "stdio.pump._JOIN", "stdio.server._JOIN"):
+        monkeypatch.setattr(f"sessionkeeper.recording.{name}", 300.0)
+
+
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     """A rig; afterwards no process, thread, task, descriptor or unhandled error may be left."""

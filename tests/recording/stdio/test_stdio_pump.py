@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pty
 import select
@@ -83,6 +84,7 @@ class PumpSetup:
 
 @pytest.fixture
 def setup() -> Iterator[PumpSetup]:
+    gc.collect()  # what earlier tests left to be closed is closed now, not in between
     before = set(os.listdir("/proc/self/fd"))
     with ExitStack() as stack:
         setup = PumpSetup(stack)
