@@ -16,11 +16,13 @@ from postgres_binaries import all_binaries, version_of
 from postgres_folders import ServerFolders
 from postgres_server import PostgresServer, until
 from sessionkeeper.cli.app import run
+from sessionlab.anomalies.kinds import AnomalyKind
 from sessionlab.designs import (
     ON_POSTGRES,
     WORKLOADS,
     CellVerdict,
     Design,
+    cells,
     designs_on,
     explore_cell,
     stress_cell,
@@ -63,10 +65,17 @@ def design(name: str, url: str) -> Design:
     return {each.name: each for each in designs_on(url)}[name]
 
 
-def catch(wrong: Design) -> None:
+def _take_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take no call of a busy machine for one that hangs."""
+    monkeypatch.setattr(cells, "_STRESS_TIMEOUT", 300.0)
+
+
+def catch(wrong: Design, monkeypatch: pytest.MonkeyPatch) -> None:
     """Find the anomaly of a wrong design in what one comparison runs of its cell."""
     assert wrong.flaw is not None
     workload = WORKLOADS[wrong.flaw.shown_in]
+    if wrong.flaw.anomaly != AnomalyKind.HANG:
+        _take_time(monkeypatch)
     cell = explore_cell(wrong, workload, seeds=20, loops=LOOPS)
     assert cell.verdict is CellVerdict.BROKEN
     assert cell.picture is not None
@@ -76,23 +85,26 @@ def catch(wrong: Design) -> None:
 
 @pytest.mark.parametrize("name", WRONG)
 def test_each_wrong_design_on_postgres_is_caught_by_its_name(
-    name: str, used: PostgresServer
+    name: str, used: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In each of three comparisons; and nothing is left on the server."""
     for _ in range(3):
-        catch(design(name, used.url))
+        catch(design(name, used.url), monkeypatch)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", WRONG)
 def test_each_wrong_design_on_postgres_is_caught_every_time(
-    name: str, used: PostgresServer, wheel_server: PostgresServer
+    name: str,
+    used: PostgresServer,
+    wheel_server: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In each of ten comparisons, on two versions of the server."""
     assert version_of(wheel_server.binaries) >= 16
     for _ in range(10):
-        catch(design(name, used.url))
-        catch(design(name, wheel_server.url))
+        catch(design(name, used.url), monkeypatch)
+        catch(design(name, wheel_server.url), monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +114,10 @@ def test_each_wrong_design_on_postgres_is_caught_every_time(
 @pytest.mark.parametrize("workload", WORKLOADS)
 @pytest.mark.parametrize("name", RIGHT)
 def test_no_alarm_on_a_right_design_on_postgres(
-    name: str, workload: str, runs: int, used: PostgresServer
+    name: str, workload: str, runs: int, used: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though one transaction is held while others run, and an answer to a COMMIT is lost."""
+    _take_time(monkeypatch)
     right = design(name, used.url)
     assert right.right
     cell = stress_cell(right, WORKLOADS[workload], runs=runs, loops=LOOPS, seconds=math.inf)
@@ -115,9 +128,10 @@ def test_no_alarm_on_a_right_design_on_postgres(
 @pytest.mark.parametrize("workload", WORKLOADS)
 @pytest.mark.parametrize("name", RIGHT)
 def test_no_alarm_on_a_right_design_on_another_version(
-    name: str, workload: str, wheel_server: PostgresServer
+    name: str, workload: str, wheel_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same on the server of the wheel."""
+    _take_time(monkeypatch)
     right = design(name, wheel_server.url)
     cell = stress_cell(right, WORKLOADS[workload], runs=5, loops=LOOPS, seconds=math.inf)
     assert (cell.verdict, cell.note) == (CellVerdict.HOLDS, "")
@@ -156,10 +170,23 @@ def test_an_interrupted_comparison_leaves_no_schema(used: PostgresServer) -> Non
         assert running.wait(300) == 130
 
 
-def test_a_socket_is_an_address_too(used: PostgresServer) -> None:
+def test_runs_that_are_given_up_leave_no_schema(
+    used: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At any moment, from opening the store to closing it."""
+    ours, seconds, verdict = design("postgres", used.url), 0.05, CellVerdict.BROKEN
+    while verdict is CellVerdict.BROKEN:
+        monkeypatch.setattr(cells, "_STRESS_TIMEOUT", seconds)
+        cell = stress_cell(ours, WORKLOADS["updates"], runs=1, loops=LOOPS, seconds=math.inf)
+        assert used.psql(SCHEMAS) == "1"
+        verdict, seconds = cell.verdict, 1.2 * seconds
+    assert verdict is CellVerdict.HOLDS
+
+
+def test_a_socket_is_an_address_too(used: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """As libpq writes it."""
     url = f"postgresql://postgres@/postgres?host={used.folder}&port={used.port}"
-    catch(design("max-plus-one", url))
+    catch(design("max-plus-one", url), monkeypatch)
 
 
 @pytest.mark.parametrize(

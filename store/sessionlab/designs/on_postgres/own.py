@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Self
 
 from sessionkeeper.stores.postgres import PostgresSessionStore
@@ -35,6 +36,8 @@ class TemporaryPostgresStore(PostgresSessionStore):
             await super().open()
         except BaseException:
             await self._lab_proxy.aclose()
+            with suppress(Exception):  # there may be no server
+                await self._drop_schema()  # a run that takes too long is cancelled at any moment
             raise
         self._lab_proxy.enable_faults()
         return self
@@ -42,11 +45,16 @@ class TemporaryPostgresStore(PostgresSessionStore):
     async def aclose(self, *, timeout: float | None = None) -> None:
         """Close the store and drop its schema."""
         was_open = self.is_open
-        await super().aclose(timeout=timeout)
-        await self._lab_proxy.aclose()
-        if was_open:
-            connection = await connect(self._lab_server)
-            try:
-                await connection.execute(f"DROP SCHEMA IF EXISTS {self._lab_schema} CASCADE")
-            finally:
-                await connection.close()
+        try:
+            await super().aclose(timeout=timeout)
+        finally:
+            await self._lab_proxy.aclose()
+            if was_open:
+                await self._drop_schema()
+
+    async def _drop_schema(self) -> None:
+        connection = await connect(self._lab_server)
+        try:
+            await connection.execute(f"DROP SCHEMA IF EXISTS {self._lab_schema} CASCADE")
+        finally:
+            await connection.close()
