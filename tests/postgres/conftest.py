@@ -8,6 +8,26 @@ import pytest
 from postgres_folders import ServerFolders
 from postgres_proxy import PostgresProxy, proxied
 from postgres_server import PostgresServer, running
+from sessionkeeper.backends.postgres import connection
+from sessionkeeper.backends.postgres.notice_connection import NoticeConnection
+from soleowner import thread_runner
+
+
+@pytest.fixture(autouse=True)
+def _machine_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the patience of a store, an answer takes as long as the machine needs for it.
+
+    So does the thread of a store that is closed, until it has a turn and stops.
+    """
+    monkeypatch.setattr(thread_runner, "_HURRY", 60.0)
+    monkeypatch.setattr(connection, "_LEAST", 60.0)
+    monkeypatch.setattr(NoticeConnection, "PATIENCE", 60.0)
+
+
+@pytest.fixture
+def soon_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that says nothing counts as silent soon, as the patience of a store says."""
+    monkeypatch.setattr(connection, "_LEAST", 2.0)
 
 
 @pytest.fixture

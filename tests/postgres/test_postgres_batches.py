@@ -54,7 +54,10 @@ async def warm(store: PostgresSessionStore, session_id: str) -> None:
 
 async def test_batches_of_other_sessions_do_not_wait(postgres_url: str) -> None:
     """Two processes change different sessions at the same time; the same session is waited for."""
-    async with PostgresSessionStore(postgres_url) as one, PostgresSessionStore(postgres_url) as two:
+    async with (
+        PostgresSessionStore(postgres_url, patience=60.0) as one,
+        PostgresSessionStore(postgres_url, patience=60.0) as two,
+    ):
         await warm(one, "a")
         await warm(two, "b")
         with holding() as held:
@@ -72,7 +75,10 @@ async def test_batches_of_other_sessions_do_not_wait(postgres_url: str) -> None:
 
 async def test_sessions_are_created_in_the_order_of_their_commits(postgres_url: str) -> None:
     """So a page that ends with a number has not passed over one that is committed later."""
-    async with PostgresSessionStore(postgres_url) as one, PostgresSessionStore(postgres_url) as two:
+    async with (
+        PostgresSessionStore(postgres_url, patience=60.0) as one,
+        PostgresSessionStore(postgres_url, patience=60.0) as two,
+    ):
         await warm(one, "a")
         await warm(two, "b")
         with holding() as held:

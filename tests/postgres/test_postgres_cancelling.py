@@ -69,8 +69,11 @@ async def test_no_answer_reaches_another_whoever_is_cancelled_when(postgres_url:
                 await moment(dice)
                 chosen.cancel()
             for answer in await asyncio.gather(*cancelled, return_exceptions=True):
-                # The second ends a watcher whose session has ended.
-                is_known = isinstance(answer, SessionError | StopAsyncIteration)
+                # The second ends a watcher whose session has ended; the third is told of a log that
+                # began anew meanwhile.
+                is_known = isinstance(answer, SessionError | StopAsyncIteration) or (
+                    isinstance(answer, ValueError) and "no frame of such a number" in str(answer)
+                )
                 assert not isinstance(answer, Exception) or is_known, answer
                 outcomes.add(type(answer).__name__)
         over.set()
@@ -123,7 +126,7 @@ async def test_steps_cancelled_at_every_moment_leave_whole_ones(postgres_url: st
             else:
                 assert isinstance(answer, asyncio.CancelledError)
                 cancelled += 1
-                wait += 0.0005
+                wait = 1.2 * wait + 0.0002  # many moments, on machines of any speed
         found = await store.get_session("a")
         log = [each.message for each in await store.get_frames("a")]
         steps = {note(10 * n).message: n for n in range(1, begun + 1)}

@@ -14,7 +14,7 @@ import pytest
 from postgres_folders import ServerFolders
 from postgres_opened import contents
 from postgres_schemas import own_schema
-from postgres_server import PostgresServer
+from postgres_server import PostgresServer, until
 from redis_contents import filled, held, sent
 from redis_engines import usual_engine
 from redis_fleet import Fleet
@@ -113,7 +113,7 @@ def test_a_store_in_a_database_is_looked_into_as_a_file_is(
         ["calls", "STORE", "--json"],
         ["grep", "call 3", "STORE"],
         ["grep", "nowhere", "STORE"],
-        ["problems", "STORE", "--json"],
+        ["problems", "STORE", "--json", "--slow", "100000s"],  # what is open gets older
         ["runs", "STORE"],
         ["lint", "STORE"],
         ["export", "STORE"],
@@ -191,13 +191,18 @@ def test_a_recorder_makes_the_store_and_runs_without_it(
     postgres_url: str, postgres_server: PostgresServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A server that is away holds nothing up, and no password is shown."""
-    done = subprocess.run(
-        [*PROGRAM, "record", "--store", postgres_url, "--", "echo", "hi"],
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
-    assert done.stdout == b"hi\n"
+    table = f"{schema_of(postgres_url)}.sessions"
+
+    def has_begun() -> bool:
+        if postgres_server.rows("SELECT to_regclass($1) IS NULL", table) == [(True,)]:
+            return False
+        return postgres_server.rows(f"SELECT count(*) FROM {table}") == [(1,)]
+
+    record = [*PROGRAM, "record", "--store", postgres_url, "--", "cat"]
+    with subprocess.Popen(record, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as recorder:
+        until(has_begun, "it records")
+        echoed, _ = recorder.communicate(b"hi\n", timeout=300)
+    assert (echoed, recorder.returncode) == (b"hi\n", 0)
     assert len(go(held(postgres_url))) == 1
     away = "postgresql://user:hunter2@127.0.0.1:1/d"
     done = subprocess.run(

@@ -6,14 +6,13 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Coroutine
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
+from postgres_proxy import proxied
 from postgres_schemas import own_schema
-from postgres_server import PostgresServer, until
+from postgres_server import PostgresServer
+from postgres_trials import BEGIN, set_patience
 from redis_contents import filled, held
 from sessionkeeper import PostgresSessionStore, SQLiteSessionStore, StoreUnavailable
 from sessionkeeper.transfer import copy_sessions
@@ -28,11 +27,8 @@ SIZES = [
 """Sessions, and frames of each."""
 LEFT_OUT = 2
 """Frames that `filled` trims, in one session."""
-
-
-def go(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run to its end on a loop of its own."""
-    return asyncio.run(work)
+BYTES = 100
+"""Less than a frame has on its way to the server."""
 
 
 def copying(source: str, target: str) -> subprocess.Popen[bytes]:
@@ -52,35 +48,33 @@ def frames_in(server: PostgresServer, schema: str) -> int:
     return int(count)
 
 
-def has_frames(server: PostgresServer, schema: str, count: float) -> bool:
-    """Whether more than so many frames are there."""
-    return frames_in(server, schema) > count
-
-
 @pytest.mark.parametrize(("sessions", "frames"), SIZES)
-def test_a_copy_whose_process_is_killed_goes_on(
+async def test_a_copy_whose_process_is_killed_goes_on(
     postgres_server: PostgresServer, tmp_path: Path, sessions: int, frames: int
 ) -> None:
     """Into a database, and from there into another schema; the command that goes on is the same."""
     source = f"sqlite:///{tmp_path}/a.db"
-    go(filled(source, sessions=sessions, frames=frames))
+    await filled(source, sessions=sessions, frames=frames)
     total = sessions * frames - LEFT_OUT
     with own_schema(postgres_server) as one, own_schema(postgres_server) as two:
         for schema in (one, two):
             target = postgres_server.url_of("postgres", schema=schema)
             for part in (0.1, 0.4):
-                with copying(source, target) as process:
-                    waiting = partial(has_frames, postgres_server, schema, part * total)
-                    until(waiting, "a part of the frames is there")
-                    process.send_signal(signal.SIGKILL)
-                assert process.wait() == -signal.SIGKILL
+                async with proxied(postgres_server.port) as proxy:
+                    slow = postgres_server.url_of("postgres", port=proxy.port, schema=schema)
+                    # It comes so far and no further, however quick it is.
+                    held_up = proxy.stall_request(int(part * total * BYTES), BEGIN)
+                    with copying(source, slow) as process:
+                        await held_up.reached()
+                        process.send_signal(signal.SIGKILL)
+                    assert process.wait() == -signal.SIGKILL
             assert 0 < frames_in(postgres_server, schema) < total
             with copying(source, target) as process:
-                output, errors = process.communicate()
+                output, errors = await asyncio.to_thread(process.communicate)
             assert process.returncode == 0, errors
             said = (output + errors).decode().replace(",", "")
             assert f"{sessions} sessions with {total} frames are equal on both sides" in said
-            assert go(held(target)) == go(held(source))
+            assert await held(target) == await held(source)
             source = target
 
 
@@ -100,11 +94,12 @@ async def test_a_copy_tells_of_each_frame_and_goes_on_when_the_server_was_killed
         told.append(count)
         if sum(told) > total / 3 and server.running and not killed:
             killed.append(sum(told))
+            set_patience(target, 1.0)
             server.kill9()
 
     killed: list[int] = []
     async with SQLiteSessionStore(path) as source:
-        async with PostgresSessionStore(url, patience=1) as target:
+        async with PostgresSessionStore(url, patience=60.0) as target:
             with pytest.raises(StoreUnavailable):
                 await copy_sessions(source, target, on_frames=tell)
         await asyncio.to_thread(server.start)

@@ -24,7 +24,7 @@ from redis_operations import WRITES, add_up, note, session
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
 # What is tested runs on threads of the store, with a loop of their own.
-pytestmark = pytest.mark.any_loop
+pytestmark = [pytest.mark.any_loop, pytest.mark.usefixtures("soon_silent")]
 
 WRITERS = 4
 AT_ONCE = 6
@@ -49,7 +49,7 @@ async def test_a_write_is_applied_once_whatever_is_lost(
     """The caller gets the first result, listeners hear of it once, and all numbers add up."""
     is_silent = "nothing" in what  # then they mostly wait
     free = asyncio.Semaphore(len(WRITES) if is_silent else AT_ONCE)
-    patience = 2.0 if is_silent else 60.0
+    silence = 1.0 if is_silent else None
 
     async def apply(name: str) -> None:
         async with free:
@@ -59,7 +59,7 @@ async def test_a_write_is_applied_once_whatever_is_lost(
                 name,
                 FAULTS[what],
                 expected[name],
-                patience=patience,
+                silence=silence,
             )
 
     await asyncio.gather(*map(apply, WRITES))

@@ -11,6 +11,7 @@ from postgres_clients import Clients, recording, verdict
 from postgres_proxy import PostgresProxy, proxied
 from postgres_replica import StreamingReplica, url_of_all
 from postgres_server import PostgresServer
+from postgres_trials import set_patience
 from redis_operations import add_up, note, session
 from sessionkeeper import LogReplaced, OutcomeUnknown, StoreUnavailable
 from sessionkeeper.backends.postgres import writer
@@ -34,7 +35,9 @@ def primary(own_postgres_server: PostgresServer) -> PostgresServer:
 @pytest.fixture
 def replica(request: pytest.FixtureRequest, primary: PostgresServer) -> Iterator[StreamingReplica]:
     """It streams; synchronous where the test says so."""
-    replica = StreamingReplica(primary, synchronous=getattr(request, "param", "") == "synchronous")
+    is_synchronous = getattr(request, "param", "") == "synchronous"
+    # A test counts its transactions.
+    replica = StreamingReplica(primary, {"autovacuum": "off"}, synchronous=is_synchronous)
     replica.start()
     yield replica
     replica.close()
@@ -110,18 +113,19 @@ async def test_the_check_notices_a_replica_that_lacks_what_was_acknowledged(
     assert verdict(*stores) is Verdict.ILLEGAL
 
 
+@pytest.mark.usefixtures("soon_silent")
 async def test_a_silent_primary_does_not_hide_the_host_behind_it(
     primary: PostgresServer, replica: StreamingReplica
 ) -> None:
     """It accepts connections and says nothing, as a machine that is gone says nothing."""
-    async with PostgresSessionStore(url_of_all(primary, replica), patience=3.0) as store:
+    async with PostgresSessionStore(url_of_all(primary, replica), patience=5.0) as store:
         await store.create_session(session("a"))
         await asyncio.to_thread(replica.catch_up)
         await asyncio.to_thread(primary.freeze)
         await asyncio.to_thread(replica.promote)
         assert await add(store, 1) == 1
         assert await store.count_frames("a") == 1
-        async with PostgresSessionStore(url_of_all(primary, replica)) as other:
+        async with PostgresSessionStore(url_of_all(primary, replica), patience=10.0) as other:
             assert await other.count_frames("a") == 1
     await asyncio.to_thread(primary.kill9)
 
@@ -155,6 +159,7 @@ async def test_a_primary_that_was_replaced_is_not_used_again(
         for call in (store.add_frame(note(2)), store.get_session("a")):
             with pytest.raises(StoreUnavailable, match="was replaced by another one"):
                 await call
+        set_patience(store, 60.0)
         name.server_port = replica.port
         assert await add(store, 2) == 2
         assert await store.count_frames("a") == 2
@@ -290,6 +295,7 @@ async def test_a_lost_commit_can_be_resolved_on_the_server_that_took_over(
         adding = await _lose(store, primary, replica, name)
         with pytest.raises(OutcomeUnknown) as unknown:
             await adding
+        set_patience(store, 60.0)
         await name.listen()
         assert await store.resolve(unknown.value.operation_id) is False
         async with PostgresSessionStore(replica.url) as other:

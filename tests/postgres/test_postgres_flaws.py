@@ -198,7 +198,7 @@ async def notices(
     """Whether a trial fails, sooner or later: at the right moment nobody may have looked."""
     for n in range(TRIES):
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):
                 await trial(server, f"{url}_{n}", store)
         except (AssertionError, StoreUnavailable, ExceptionGroup):
             return True

@@ -33,8 +33,8 @@ async def test_no_batch_locks_a_frame_before_its_session(postgres_url: str, fram
         return repeats
 
     async with (
-        PostgresSessionStore(postgres_url, limits=LIMITS) as one,
-        PostgresSessionStore(postgres_url, limits=LIMITS) as two,
+        PostgresSessionStore(postgres_url, limits=LIMITS, patience=60.0) as one,
+        PostgresSessionStore(postgres_url, limits=LIMITS, patience=60.0) as two,
     ):
         await two.create_session(new_session("b"))
         await one.create_session(new_session("a"))

@@ -18,7 +18,7 @@ from sessionkeeper.backends.postgres.outcome import BatchId
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
 # What is tested runs on threads of the store, with a loop of their own.
-pytestmark = pytest.mark.any_loop
+pytestmark = [pytest.mark.any_loop, pytest.mark.usefixtures("soon_silent")]
 
 Cut = Callable[[PostgresProxy], ByteFault]
 
@@ -45,7 +45,7 @@ async def other(
     store: PostgresSessionStore, postgres_url: str
 ) -> AsyncIterator[PostgresSessionStore]:
     """Another process on the same store, which has written before."""
-    async with PostgresSessionStore(postgres_url) as other:
+    async with PostgresSessionStore(postgres_url, patience=60.0) as other:
         await other.touch_session("a")
         yield other
 
@@ -109,7 +109,7 @@ async def test_the_first_batch_of_a_writer_is_no_exception(
     """It has no row before it, and none after it if it was not applied."""
     cut, applied = KINDS[kind]
     url = postgres_url.replace(f":{postgres_server.port}/", f":{postgres_proxy.port}/")
-    async with PostgresSessionStore(postgres_url) as other:
+    async with PostgresSessionStore(postgres_url, patience=60.0) as other:
         await other.create_session(session("a"))
         async with PostgresSessionStore(url, patience=60.0) as store:
             operation = await lose(store, postgres_proxy, cut, first=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from postgres_server import PostgresServer
+from postgres_trials import set_patience
 from redis_operations import WRITES, add_up, fill, note, picture
 from sessionkeeper import StoreUnavailable
 from sessionkeeper.stores.postgres import PostgresSessionStore
@@ -65,6 +66,7 @@ async def test_every_write_is_refused_with_one_line_and_works_again(
             assert refused.reason.isprintable()
         await asyncio.to_thread(permit, server)
         for name, store in stores.items():
+            set_patience(store, 60.0)
             assert await picture(store) == before[name], name
             await WRITES[name](store)
             await add_up(store)

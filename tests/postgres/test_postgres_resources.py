@@ -15,7 +15,8 @@ from postgres_appending import add
 from postgres_binaries import SERVER_USER
 from postgres_disk import SmallDisk, small_disk
 from postgres_folders import ServerFolders
-from postgres_server import PostgresServer
+from postgres_server import PostgresServer, until
+from postgres_trials import set_patience
 from redis_operations import add_up, note, session
 from sessionkeeper import MessageEnvelope, OutcomeUnknown, StoreUnavailable
 from sessionkeeper.stores.postgres import PostgresSessionStore
@@ -66,6 +67,7 @@ async def test_a_full_disk_is_said_and_freed_space_is_used(
             await asyncio.to_thread(disk.free)
             if not server.running:  # its log had no room: it ended itself, and was started again
                 await asyncio.to_thread(server.start)
+            set_patience(store, 60.0)
             assert await add(store, "after") == acknowledged + 1
             assert await store.count_frames("a") == acknowledged + 1
             await add_up(store)
@@ -111,6 +113,7 @@ async def test_a_server_whose_log_is_full_has_lost_nothing_when_it_is_started_ag
             await asyncio.to_thread(disk.free)
             if not server.running:
                 await asyncio.to_thread(server.start)
+            set_patience(store, 60.0)
             await add(store, "after")
             if unknown and await store.resolve(unknown):
                 count += 1
@@ -118,24 +121,28 @@ async def test_a_server_whose_log_is_full_has_lost_nothing_when_it_is_started_ag
             await add_up(store)
 
 
+@pytest.mark.usefixtures("soon_silent")
 async def test_a_connection_to_a_silent_server_is_not_used_again(
     own_postgres_server: PostgresServer,
 ) -> None:
     """Not even to undo what was begun: the server does that when the connection ends."""
     server = own_postgres_server
-    async with PostgresSessionStore(server.url, patience=1.0) as store:
+    async with PostgresSessionStore(server.url, patience=60.0) as store:
         await store.create_session(session("a"))
         assert await store.count_frames("a") == 0
         before = await asyncio.to_thread(_processes, server)
+        set_patience(store, 1.0)
         server.freeze()
         told = await asyncio.gather(
             store.add_frame(note(1)), store.get_session("a"), return_exceptions=True
         )
         assert all(isinstance(each, StoreUnavailable) for each in told), told
         server.thaw()
+        set_patience(store, 60.0)
         assert await add(store, 2) == 1
         assert await store.count_frames("a") == 1
-        assert not before & await asyncio.to_thread(_processes, server)
+        # The server sees the end of a connection when it has a turn.
+        await asyncio.to_thread(until, lambda: not before & _processes(server), "the first end")
         await add_up(store)
 
 
@@ -175,12 +182,14 @@ async def test_too_many_connections_are_said_and_waited_for(
                 " WHERE application_name = 'sessionkeeper'"
             )
             await asyncio.to_thread(server.psql, ended)
+            await asyncio.to_thread(until, lambda: not _processes(server), "they end")
             held += await _fill_up(url)
             with pytest.raises(StoreUnavailable, match="too many connections"):
                 await store.add_frame(note(2))
         finally:
             for each in held:
                 each.terminate()
+        set_patience(store, 60.0)
         assert await add(store, 2) == 2
         await add_up(store)
 
@@ -213,6 +222,7 @@ async def test_a_table_of_locks_that_is_full_is_said(own_postgres_server: Postgr
     """Somebody else holds a lock on very many tables."""
     server = own_postgres_server
     server.settings |= {"max_locks_per_transaction": "10", "max_connections": "10"}
+    server.settings["autovacuum"] = "off"  # it would give locks back
     await asyncio.to_thread(server.restart)
     async with PostgresSessionStore(server.url, patience=1.0) as store:
         await store.create_session(session("a"))
@@ -224,5 +234,6 @@ async def test_a_table_of_locks_that_is_full_is_said(own_postgres_server: Postgr
                 await store.add_frame(note(1))
         finally:
             greedy.terminate()
+        set_patience(store, 60.0)
         assert await add(store, 1) == 1
         await add_up(store)

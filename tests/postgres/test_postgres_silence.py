@@ -13,6 +13,8 @@ from redis_operations import add_up, note, session
 from sessionkeeper import OutcomeUnknown, StoreUnavailable
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
+pytestmark = pytest.mark.usefixtures("soon_silent")
+
 
 @pytest.fixture
 async def store(
@@ -22,7 +24,7 @@ async def store(
     url = through(postgres_proxy, postgres_url)
     async with PostgresSessionStore(url, patience=60.0) as store:
         await store.create_session(session("a"))
-        set_patience(store, 0.3)
+        set_patience(store, 2.0, silence=1.0)
         yield store
         postgres_proxy.clear()
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 import pytest
 from postgres_replica import StreamingReplica
 from postgres_server import PostgresServer, until
+from postgres_trials import set_patience
 from redis_operations import add_up, note, session
 from sessionkeeper import OutcomeUnknown, StoreUnavailable
 from sessionkeeper.backends.postgres import writer
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
 # What is tested runs on threads of the store, with a loop of their own.
-pytestmark = pytest.mark.any_loop
+pytestmark = [pytest.mark.any_loop, pytest.mark.usefixtures("soon_silent")]
 
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'COMMIT%'"
 
@@ -46,9 +47,10 @@ async def test_a_wait_that_is_ended_early_acknowledges_nothing(
     how: str, primary: PostgresServer, standby: StreamingReplica
 ) -> None:
     """It is committed on one server only: unknown, until the standby has it as well."""
-    async with PostgresSessionStore(primary.url, patience=2.0) as store:
+    async with PostgresSessionStore(primary.url, patience=60.0) as store:
         await store.create_session(session("a"))
         await asyncio.to_thread(standby.kill9)
+        set_patience(store, 2.0)
         adding = asyncio.create_task(store.add_frame(note(1)))
         process = await waits(primary)
         if how == "restart":
@@ -63,6 +65,7 @@ async def test_a_wait_that_is_ended_early_acknowledges_nothing(
         if isinstance(again.value, OutcomeUnknown):
             assert again.value.operation_id == unknown.value.operation_id
         await asyncio.to_thread(standby.start)
+        set_patience(store, 60.0)
         assert await store.resolve(unknown.value.operation_id) is True
         assert [frame.seq for frame in await store.read_frames("a")] == [1]
         assert await store.add_frame(note(2)) == 2
@@ -78,9 +81,10 @@ async def test_a_role_that_hides_warnings_hides_none_of_a_wait_that_was_ended(
 ) -> None:
     """Only a warning tells that a commit is on one server; the store asks for it itself."""
     await asyncio.to_thread(primary.psql, "ALTER ROLE postgres SET client_min_messages = error")
-    async with PostgresSessionStore(primary.url, patience=2.0) as store:
+    async with PostgresSessionStore(primary.url, patience=60.0) as store:
         await store.create_session(session("a"))
         await asyncio.to_thread(standby.kill9)
+        set_patience(store, 2.0)
         adding = asyncio.create_task(store.add_frame(note(1)))
         process = await waits(primary)
         await asyncio.to_thread(primary.psql, "SELECT pg_cancel_backend($1::int)", process)
@@ -93,12 +97,13 @@ async def test_a_commit_that_hangs_is_unknown_after_patience_and_known_later(
 ) -> None:
     """The server is not asked to end the wait: it would be committed on one server only."""
     async with (
-        PostgresSessionStore(primary.url, patience=1.0) as store,
-        PostgresSessionStore(primary.url) as other,
+        PostgresSessionStore(primary.url, patience=60.0) as store,
+        PostgresSessionStore(primary.url, patience=60.0) as other,
     ):
         await store.create_session(session("a"))
         await other.add_frame(note(1))
         await asyncio.to_thread(standby.kill9)
+        set_patience(store, 1.0)
         with pytest.raises(OutcomeUnknown) as unknown:
             await store.add_frame(note(2))
         assert len(await asyncio.to_thread(primary.rows, WAITING)) == 1
@@ -108,6 +113,7 @@ async def test_a_commit_that_hangs_is_unknown_after_patience_and_known_later(
         with pytest.raises((OutcomeUnknown, StoreUnavailable)):
             await store.resolve(unknown.value.operation_id)
         await asyncio.to_thread(standby.start)
+        set_patience(store, 60.0)
         assert await other.resolve(unknown.value.operation_id) is True
         assert await other.count_frames("a") == 2
         assert await store.add_frame(note(3)) == 3
@@ -119,9 +125,10 @@ async def test_the_tests_notice_a_store_that_believes_what_one_server_shows(
 ) -> None:
     """It acknowledges a frame that the failover loses."""
     monkeypatch.setattr(writer, "confirm", lambda *_: True)
-    async with PostgresSessionStore(primary.url, patience=2.0) as store:
+    async with PostgresSessionStore(primary.url, patience=60.0) as store:
         await store.create_session(session("a"))
         await asyncio.to_thread(standby.kill9)
+        set_patience(store, 2.0)
         adding = asyncio.create_task(store.add_frame(note(1)))
         process = await waits(primary)
         await asyncio.to_thread(primary.psql, "SELECT pg_terminate_backend($1::int)", process)

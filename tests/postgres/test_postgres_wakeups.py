@@ -44,6 +44,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NoticeConnection, "LOOK_ALONE", 0.05)
     monkeypatch.setattr(NoticeListener, "LINGER", 0.1)
     monkeypatch.setattr(NoticeConnection, "RETRY", 0.3)
+    monkeypatch.setattr(NoticeConnection, "GRACE", 60.0)  # the server is not away then
 
 
 @pytest.fixture
@@ -267,7 +268,6 @@ async def test_a_silent_server_costs_the_connection_and_no_number(
     own_log: RawLog, monkeypatch: pytest.MonkeyPatch, hasty: None
 ) -> None:
     """A connection whose questions are not answered is given up."""
-    monkeypatch.setattr(NoticeConnection, "PATIENCE", 0.2)
     server = own_log.server
     writer = RawWriter(own_log)
     async with watching(own_log) as wakeups:
@@ -277,6 +277,7 @@ async def test_a_silent_server_costs_the_connection_and_no_number(
         listener = wakeups._listener
         assert listener is not None
         first = listener._connection
+        monkeypatch.setattr(NoticeConnection, "PATIENCE", 0.2)
         server.freeze()
         try:
             await eventually(lambda: listener._connection is not first, "it is given up")
@@ -472,8 +473,11 @@ async def test_a_store_that_writes_under_another_id_is_registered_under_it(log: 
     await wakeups.aclose()
 
 
-async def test_closing_removes_the_row_and_wakes_the_watchers(log: RawLog) -> None:
+async def test_closing_removes_the_row_and_wakes_the_watchers(
+    log: RawLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Twice is once; a closed one listens no more."""
+    _close_at_leisure(monkeypatch)
     async with watching(log) as wakeups:
         with wakeups.subscribe("a") as a:
             await eventually(log.watchers, "it watches")
@@ -486,6 +490,12 @@ async def test_closing_removes_the_row_and_wakes_the_watchers(log: RawLog) -> No
             await asyncio.sleep(0.05)
             assert log.watchers() == 0
         await eventually(lambda: not log.listeners(), "its connection is closed")
+
+
+def _close_at_leisure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is said at the end take its time, as on a machine that is busy."""
+    for each in (NoticeConnection, NoticeListener):
+        monkeypatch.setattr(each, "GRACE", 60.0)
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -529,8 +539,12 @@ async def test_closing_while_a_server_accepts_and_keeps_silent_leaves_nothing(
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_closing_does_not_wait_for_a_frozen_server(own_log: RawLog, cancelled: bool) -> None:
+async def test_closing_does_not_wait_for_a_frozen_server(
+    own_log: RawLog, cancelled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The row it leaves ends by itself."""
+    if cancelled:
+        _close_at_leisure(monkeypatch)  # so it is certainly at it when it is cancelled
     async with watching(own_log) as wakeups:
         with wakeups.subscribe("a"):
             await eventually(own_log.watchers, "it watches")

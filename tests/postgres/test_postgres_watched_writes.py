@@ -118,15 +118,18 @@ class Scene:
         """Read all; with `again`, by watchers of which each goes on where one was cancelled."""
         seen: list[tuple[int, str]] = []
         watcher = store.watch_frames(key)
+        patience = 0.02 * pause
         while True:
             step = asyncio.ensure_future(anext(watcher, None))
-            await asyncio.wait({step}, timeout=0.02 * pause if again else None)
+            await asyncio.wait({step}, timeout=patience if again else None)
             if not step.done():
                 step.cancel()
                 await asyncio.wait({step})
                 watcher = store.watch_frames(key, after=seen[-1][0] if seen else 0)
             if step.cancelled():
+                patience *= 1.1  # a machine that is busy may never be so quick
                 continue
+            patience = 0.02 * pause
             frame = step.result()
             if frame is None:
                 return seen

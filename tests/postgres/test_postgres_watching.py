@@ -13,6 +13,7 @@ from postgres_appending import add
 from postgres_proxy import proxied
 from postgres_replica import StreamingReplica, url_of_all
 from postgres_server import PostgresServer
+from postgres_trials import set_patience
 from redis_operations import note, session
 from sessionkeeper import (
     AtomicSessionStore,
@@ -113,8 +114,9 @@ async def test_a_thousand_watchers_of_a_thousand_sessions_need_one_connection(
 ) -> None:
     """Each sees every frame of its session, which another process writes in large batches."""
     keys = [f"s{n}" for n in range(1_000)]
-    connected = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sessionkeeper'"
-    async with two_stores(postgres_url) as (store, other):
+    # Those of other tests may still be ending.
+    connected = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'thousand'"
+    async with two_stores(f"{postgres_url}&application_name=thousand") as (store, other):
         await asyncio.gather(*(other.create_session(session(each)) for each in keys))
         before = int(postgres_server.psql(connected))
         watching = [asyncio.ensure_future(followed(store, each)) for each in keys]
@@ -314,6 +316,7 @@ async def test_a_role_that_has_no_connection_left_to_watch_is_told(
         assert await asyncio.wait_for(watching, 60) == [1]
 
 
+@pytest.mark.usefixtures("soon_silent")
 async def test_watchers_of_the_store_itself_see_a_frame_whose_outcome_was_unknown(
     own_postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -322,11 +325,12 @@ async def test_watchers_of_the_store_itself_see_a_frame_whose_outcome_was_unknow
     server = own_postgres_server
     async with proxied(server.port) as proxy:
         url = server.url_of("postgres", port=proxy.port)
-        async with PostgresSessionStore(url, patience=1.0) as store:
+        async with PostgresSessionStore(url, patience=60.0) as store:
             await store.create_session(session("a"))
             watcher = store.watch_frames("a")
             watching = asyncio.ensure_future(anext(watcher))
             await until_watched(server, "sessionkeeper")
+            set_patience(store, 1.0)
             fault = proxy.stall_answer(0, b"COMMIT\0")
             adding = asyncio.ensure_future(store.add_frame(note(1)))
             await fault.reached()
@@ -334,6 +338,7 @@ async def test_watchers_of_the_store_itself_see_a_frame_whose_outcome_was_unknow
             with pytest.raises(OutcomeUnknown):
                 await adding
             proxy.clear()
+            set_patience(store, 60.0)
             await proxy.listen()
             assert (await asyncio.wait_for(watching, 60)).seq == 1
 

@@ -106,7 +106,7 @@ def test_writes_of_other_processes_are_recorded_and_followed(stored: str) -> Non
     program = [sys.executable, "-m", "sessionkeeper"]
     message = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
     record = [*program, "record", "--require-store", "--store", stored, "--json", "--", "cat"]
-    done = subprocess.run(record, input=message, capture_output=True, check=True, timeout=40)
+    done = subprocess.run(record, input=message, capture_output=True, check=True, timeout=300)
     assert done.stdout == message
     recorded = json.loads(done.stderr)["session"]
     assert len(go(held(stored))[recorded][1]) == 2

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from redis_fleet import Fleet
 from redis_operations import WRITES, add_up, fill, note
+from redis_patience import AMPLE, set_patience
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer
 from sessionkeeper import (
@@ -77,9 +78,10 @@ async def test_every_call_ends_when_patience_is_over_whatever_the_server_does(
     server = fleet.start()
     async with (
         proxied(server.port) as proxy,
-        RedisSessionStore(proxy.url + SLOW, patience=PATIENCE) as store,
+        RedisSessionStore(proxy.url + SLOW, patience=AMPLE) as store,
     ):
         await fill(store)
+        set_patience(store, PATIENCE)
         await SILENCES[silence](server, proxy)
         tasks: dict[str, asyncio.Task[tuple[object, float]]] = {}
         calls: dict[str, Any] = {"add_frame, first": lambda s: s.add_frame(note("x")), **WRITES}
@@ -119,8 +121,9 @@ async def test_callers_of_a_full_mailbox_wait_no_longer_than_patience(fleet: Fle
     """From this loop and from other threads: time in line is time waited."""
     server = fleet.start()
     url = server.url + SLOW
-    async with RedisSessionStore(url, patience=PATIENCE, capacity=2) as store:
+    async with RedisSessionStore(url, patience=AMPLE, capacity=2) as store:
         await fill(store)
+        set_patience(store, PATIENCE)
         server.freeze()
         try:
             # Batches of two: each with a patience of its own, they would take twice as long.
@@ -144,8 +147,9 @@ async def test_a_call_from_another_thread_ends_as_well(fleet: Fleet) -> None:
         with pytest.raises(StoreUnavailable):
             store.count_frames("a")
 
-    async with RedisSessionStore(server.url + SLOW, patience=PATIENCE) as store:
+    async with RedisSessionStore(server.url + SLOW, patience=AMPLE) as store:
         await fill(store)
+        set_patience(store, PATIENCE)
         try:
             async with asyncio.timeout(ALL_ENDS):
                 await asyncio.to_thread(blocked, ThreadSafeSessionStore(store))
@@ -203,10 +207,11 @@ async def test_an_answer_of_single_bytes_is_not_waited_for_without_end(
     prefix = key_prefix[:-1]
     async with (
         dripping(server.port, b"$5\r\nZCARD") as url,
-        RedisSessionStore(url, prefix=prefix, patience=PATIENCE) as store,
+        RedisSessionStore(url, prefix=prefix, patience=AMPLE) as store,
         asyncio.timeout(ALL_ENDS),
     ):
         await fill(store)
+        set_patience(store, PATIENCE)
         with pytest.raises(StoreUnavailable, match="in time"):
             await store.count_sessions()
         with pytest.raises(StoreUnavailable):

@@ -30,7 +30,7 @@ async def server_of(store: RedisSessionStore) -> ServerStatistics:
 
 async def until_noticed(store: RedisSessionStore, policy: str) -> None:
     """Work, without writing, until the store has seen the policy."""
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(300):
         while (await server_of(store)).eviction != policy:
             await store.count_sessions()
 

@@ -21,7 +21,7 @@ from sessionkeeper.backends.redis.delivery.writer_log import WriterLog
 pytestmark = pytest.mark.parametrize("engine", ["redis"], indirect=True)
 
 # Seconds of silence after which a connection is given up; more of it than needed does no harm.
-SILENCE = 0.06
+SILENCE = 0.5
 SCRIPT = "EVALSHA"
 WRITERS = 8
 LAST = 24

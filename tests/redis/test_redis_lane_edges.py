@@ -56,7 +56,7 @@ async def test_without_patience_a_lost_node_is_found_again_by_reads(
     cluster: Cluster, key_prefix: str
 ) -> None:
     """A read whose bucket may have moved looks first where it is; it is no failed attempt."""
-    url = cluster.url.replace("redis://", "redis+cluster://") + "?socket_timeout=0.3"
+    url = cluster.url.replace("redis://", "redis+cluster://") + "?socket_timeout=2"
     async with RedisSessionStore(url, prefix=key_prefix[:-1], buckets=6, patience=0.0) as store:
         for n in range(TOGETHER):
             await store.get_or_create_session(session(f"s{n}"))

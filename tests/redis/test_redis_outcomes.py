@@ -12,6 +12,7 @@ import pytest
 from redis_cluster import Cluster
 from redis_fleet import Fleet
 from redis_operations import WRITES, add_up, fill, note, picture, session
+from redis_patience import AMPLE, set_patience
 from redis_processes import redis_workers
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer, until
@@ -25,24 +26,33 @@ from sessionkeeper import (
 pytestmark = pytest.mark.parametrize("engine", ["redis"], indirect=True)
 
 SCRIPT = "EVALSHA"
-PATIENCE = 0.3
+PATIENCE = 2.0
+"""Of a call that is to fail; on its way until then it takes less, however busy the machine is."""
 GIVES_UP = "?socket_timeout=3"
 """Of a store without patience: longer than a busy machine takes to answer what is not held."""
 
 
 @asynccontextmanager
 async def opened(url: str, prefix: str, **options: Any) -> AsyncIterator[RedisSessionStore]:
-    """A filled store that gives up soon."""
-    options = {"patience": PATIENCE, **options}
-    async with RedisSessionStore(url, prefix=prefix.rstrip(":"), **options) as store:
+    """A filled store."""
+    patience = options.pop("patience", AMPLE)
+    async with RedisSessionStore(
+        url, prefix=prefix.rstrip(":"), patience=AMPLE, **options
+    ) as store:
         await fill(store)
+        set_patience(store, patience)
         yield store
 
 
 async def lose(
-    proxy: FaultProxy, call: Callable[[], Awaitable[object]], *, applied: bool
+    store: RedisSessionStore,
+    proxy: FaultProxy,
+    call: Callable[[], Awaitable[object]],
+    *,
+    applied: bool,
 ) -> OutcomeUnknown:
     """Take the server away in the middle of a call, before or after it is applied."""
+    set_patience(store, PATIENCE)
     way = proxy.replies if applied else proxy.requests
     held = way.hold(SCRIPT)
     calling = asyncio.ensure_future(call())
@@ -51,6 +61,7 @@ async def lose(
     await proxy.cut()
     with pytest.raises(OutcomeUnknown) as told:
         await calling
+    set_patience(store, AMPLE)
     way.clear()
     await proxy.listen()
     return told.value
@@ -72,7 +83,7 @@ async def test_it_can_be_asked_later_whether_a_write_was_applied(
             if name == "remove_frames":
                 await store.remove_frames("b", ())  # the first one has to raise the layout before
             before = await picture(other)
-            lost = await lose(proxy, lambda: WRITES[name](store), applied=applied)
+            lost = await lose(store, proxy, lambda: WRITES[name](store), applied=applied)
             assert (await picture(other) != before) is (applied and name != "touch_session"), name
             for asked in (store, other, store):
                 assert await asked.resolve(lost.operation_id) is applied, name
@@ -86,7 +97,7 @@ async def test_any_process_can_ask(server: RedisServer, proxy: FaultProxy, key_p
     processes = redis_workers()
     try:
         async with opened(proxy.url, key_prefix) as store:
-            lost = await lose(proxy, lambda: store.add_frame(note(7)), applied=True)
+            lost = await lose(store, proxy, lambda: store.add_frame(note(7)), applied=True)
             asked = processes.start("resolve", server.url, key_prefix[:-1], lost.operation_id)
             assert await asyncio.to_thread(processes.hear, asked, "ready") == "ready True"
     finally:
@@ -183,7 +194,7 @@ async def test_an_outcome_is_unknown_when_the_server_has_forgotten_it(fleet: Fle
         for applied in (True, False):
             server.say("FLUSHALL")
             async with proxied(server.port) as proxy, opened(proxy.url, "p", **options) as store:
-                lost = await lose(proxy, partial(store.add_frame, note(7)), applied=applied)
+                lost = await lose(store, proxy, partial(store.add_frame, note(7)), applied=applied)
                 await forget(store)
                 with pytest.raises(OutcomeUnknown) as told:
                     await store.resolve(lost.operation_id)
@@ -217,9 +228,11 @@ async def test_a_call_that_was_not_sent_is_not_applied(
             before = await picture(other)
         proxy.refuse()
         await proxy.cut()
+        set_patience(store, PATIENCE)
         calls = [write(store) for write in WRITES.values()]
         told = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(each) for each in told} == {StoreUnavailable}
+        set_patience(store, AMPLE)
         await proxy.listen()
         assert await picture(store) == before
 
@@ -274,7 +287,7 @@ async def test_a_write_waits_for_replicas_however_it_got_there(lost: str, fleet:
         await store.touch_session("a")
     async with (
         proxied(server.port) as proxy,
-        RedisSessionStore(proxy.url, prefix="p", **waits, wait_timeout=0.05) as store,
+        RedisSessionStore(proxy.url, prefix="p", **waits, wait_timeout=2.0) as store,
     ):
         await store.touch_session("a")
         replica.freeze()

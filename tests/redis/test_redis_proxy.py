@@ -64,7 +64,7 @@ async def test_a_dropped_reply_leaves_the_client_waiting(
     """The connection stays, the server has done it."""
     key = f"{key_prefix}count"
     lost = proxy.replies.drop("INCRBY", skip=1)
-    async with once(proxy.url, socket_timeout=0.1) as client:
+    async with once(proxy.url, socket_timeout=2.0) as client:
         assert await client.incr(key) == 1
         with pytest.raises(redis.TimeoutError):
             await client.incr(key)
@@ -78,7 +78,7 @@ async def test_a_swallowed_command_never_arrives(
     """The later replies still belong to their commands."""
     key = f"{key_prefix}count"
     proxy.requests.drop("INCRBY")
-    async with once(proxy.url, socket_timeout=0.1) as client:
+    async with once(proxy.url, socket_timeout=2.0) as client:
         with pytest.raises(redis.TimeoutError):
             await client.incr(key)
         assert await client.get(key) is None
@@ -210,7 +210,7 @@ async def test_a_fault_may_be_for_one_connection(proxy: FaultProxy, key_prefix: 
 
 async def test_nobody_answers_in_a_black_hole(proxy: FaultProxy) -> None:
     """A connection is had at once, an answer never; those that were there go on."""
-    async with once(proxy.url) as before, once(proxy.url, socket_timeout=0.1) as within:
+    async with once(proxy.url) as before, once(proxy.url, socket_timeout=2.0) as within:
         await before.ping()
         proxy.silent = True
         with pytest.raises(redis.TimeoutError):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis_cluster import Cluster
 from redis_operations import add_up, note, session
+from redis_patience import AMPLE, set_patience
 from redis_server import RedisServer
 from sessionkeeper import OutcomeUnknown, RedisSessionStore, StoreClosed, StoreUnavailable
 
@@ -48,7 +49,7 @@ async def half_silent(
         async with RedisSessionStore(
             cluster.url.replace("redis://", "redis+cluster://")[:-2],
             prefix=prefix.rstrip(":"),
-            patience=patience,
+            patience=AMPLE,
         ) as store:
             names = [f"s{n}" for n in range(12)]
             for name in names:
@@ -57,6 +58,7 @@ async def half_silent(
             silent = [each for each in names if find_node(cluster, store, each) is chosen]
             well = [each for each in names if each not in silent]
             assert well
+            set_patience(store, patience)
             chosen.freeze()
             try:
                 yield store, well, silent
@@ -103,6 +105,7 @@ async def test_the_errors_about_a_silent_node_are_true_and_the_store_recovers(
                 await store.expire_sessions(idle=3600)
             adding = [store.add_frame(note(n, silent[0])) for n in range(5)]
             told: list[Any] = await asyncio.gather(*adding, return_exceptions=True)
+            set_patience(store, AMPLE)
             assert await store.add_frame(note(0, well[0])) == 1
             for node in cluster.nodes:
                 node.thaw()

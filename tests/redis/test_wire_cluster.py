@@ -189,7 +189,7 @@ async def until_pushed(servers: Served, bucket: int) -> list[Answer]:
 
 async def outlive(cluster: Cluster, prefix: str, *, freeze: bool) -> None:
     """A primary goes; its replica is found, and nothing has run twice."""
-    async with served(cluster, prefix, timeout=0.5) as servers:
+    async with served(cluster, prefix, timeout=2.0) as servers:
         wakeups = StoreWakeups()
         reader = StreamReader(
             servers, servers.keys, wakeups, partial(enable_change_feed, "w"), block=0.2, maximum=0.1

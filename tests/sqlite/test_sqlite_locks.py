@@ -65,7 +65,7 @@ async def test_a_lock_held_too_long_is_unavailable(
         await store.create_session(new_session())
         holder = other_processes.start("hold")
         await asyncio.to_thread(other_processes.hear, holder, "ready")
-        with pytest.raises(StoreUnavailable, match=r"lock \(waited 0\.") as refused:
+        with pytest.raises(StoreUnavailable, match=r"lock \(waited \d") as refused:
             await store.add_frame(note())
         assert refused.value.waited is not None
         assert refused.value.waited >= 0.2

@@ -251,7 +251,7 @@ async def test_cancelled_maintenance_is_stopped(file: Path) -> None:
 
     async with SQLiteSessionStore(file) as store:
         working = asyncio.ensure_future(run_aside(str(file), store._files, endless))
-        assert await asyncio.to_thread(begun.wait, 30)
+        assert await asyncio.to_thread(begun.wait, 300)
         working.cancel()
         with pytest.raises(asyncio.CancelledError):  # or the test would never end
             await working

@@ -57,7 +57,7 @@ class RawLog:
         """As a store connects; to be told from others in pg_stat_activity."""
         return await asyncpg.connect(
             self.url,
-            timeout=10,
+            timeout=60,
             connection_class=StoreConnection,
             server_settings={"search_path": self.schema, "application_name": self.schema},
         )
