@@ -500,6 +500,7 @@ async def test_settings_that_may_lose_data_are_said(own_postgres_server: Postgre
         assert [each for each in said.warnings if warning not in each] == []
         assert bool(said.warnings) == bool(warning)
     assert said.timeouts["idle_in_transaction_session_timeout"] == 15.0
+    assert said.timeouts["idle_session_timeout"] == said.timeouts["transaction_timeout"] is None
     server.configure(**usual)
     server.psql("ALTER ROLE postgres SET statement_timeout = '1500ms'")
     assert (await opened(server.url)).info.timeouts["statement_timeout"] == 1.5

@@ -118,8 +118,9 @@ class PostgresStatistics:
     isolation: str
     """The level of isolation of transactions that change something."""
     timeouts: Mapping[str, float | None]
-    """Seconds of `lock_timeout`, `statement_timeout` and `idle_in_transaction_session_timeout`;
-    None for no limit."""
+    """Seconds of `lock_timeout`, `statement_timeout`, `transaction_timeout`,
+    `idle_in_transaction_session_timeout` and `idle_session_timeout`; None for no limit, or where
+    the server has no such setting."""
     warnings: tuple[str, ...]
     """Settings that may lose data, in sentences that name the setting."""
 

@@ -11,10 +11,20 @@ from .driver import asyncpg
 
 __all__ = ["ServerInfo", "read_server_info"]
 
-_TIMEOUTS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+_TIMEOUTS = (
+    "lock_timeout",
+    "statement_timeout",
+    "transaction_timeout",  # of PostgreSQL 17
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",  # of PostgreSQL 14
+)
 
+_TIMEOUT_COLUMNS = ", ".join(
+    f"(SELECT setting FROM pg_settings WHERE name = '{name}') AS {name}"  # noqa: S608 - our names
+    for name in _TIMEOUTS
+)
 # A setting that this server does not have, or hides from the role, is null.
-_QUERY = """SELECT
+_QUERY = f"""SELECT
     current_setting('server_version') AS version,
     version() AS product,
     pg_is_in_recovery() AS in_recovery,
@@ -26,13 +36,10 @@ _QUERY = """SELECT
     current_setting('synchronous_commit') AS synchronous_commit,
     current_setting('synchronous_standby_names', true) AS standbys,
     current_setting('default_transaction_isolation') AS isolation,
-    (SELECT setting FROM pg_settings WHERE name = 'lock_timeout') AS lock_timeout,
-    (SELECT setting FROM pg_settings WHERE name = 'statement_timeout') AS statement_timeout,
-    (SELECT setting FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout')
-        AS idle_in_transaction_session_timeout,
+    {_TIMEOUT_COLUMNS},
     (SELECT count(*) FROM pg_stat_replication) AS replicas,
     current_user AS role,
-    COALESCE((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS encrypted"""
+    COALESCE((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS encrypted"""  # noqa: S608 - ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class ServerInfo:
     role: str
     isolation: str
     timeouts: dict[str, float | None]
-    """Seconds of `lock_timeout` and its like; None for no limit."""
+    """Seconds of `lock_timeout` and its like; None for no limit, or where the server has none."""
     encrypted: bool
     address_warnings: tuple[str, ...] = ()
     """What about the connection is less safe than it could be."""
