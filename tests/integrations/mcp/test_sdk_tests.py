@@ -22,7 +22,7 @@ there. On a busy machine that comes too late."""
 OPTIONS = ("-p", "no:asyncio", "-o", "addopts=-p anyio", "-o", "log_cli=false")
 RUNS = int(os.environ.get("SDK_RUNS", "2"))
 """How often with `--long`; ten in a row were seen to pass."""
-TOOLS = ("inline-snapshot", "dirty-equals", "blockbuster")
+TOOLS = ("inline-snapshot==0.36.1", "dirty-equals==0.11", "blockbuster==1.5.29")
 
 
 def run_some(store_url: str, tests: Sequence[str]) -> PeerOutcome:
