@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from postgres_server import PostgresServer
+from postgres_server import PostgresServer, until
 from sessionkeeper import PostgresSessionStore, Session, SessionNotFound, StoreLimits
 
 from tests.support.sessions import new_session, note
@@ -92,24 +92,30 @@ async def test_sessions_are_created_in_the_order_of_their_commits(postgres_url: 
 
 
 async def test_batches_of_the_same_sessions_never_block_each_other_for_good(
-    postgres_url: str, postgres_server: PostgresServer
+    own_postgres_server: PostgresServer,
 ) -> None:
     """Rows are locked in one order, whatever order the callers name them in."""
-    ids = [f"s{n}" for n in range(16)]
-    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres'"
-    before = postgres_server.rows(deadlocks)
+    server, ids = own_postgres_server, [f"s{n}" for n in range(16)]
+    url = server.url_of("postgres", schema="s")
 
     async def change(store: PostgresSessionStore, order: list[str]) -> None:
         for _ in range(25):
             await asyncio.gather(*(store.modify_session(each, tagged) for each in order))
 
-    async with PostgresSessionStore(postgres_url) as one, PostgresSessionStore(postgres_url) as two:
+    async with (
+        PostgresSessionStore(url, patience=60.0) as one,
+        PostgresSessionStore(url, patience=60.0) as two,
+    ):
         for each in ids:
             await warm(one, each)
         await asyncio.gather(change(one, ids), change(two, ids[::-1]), change(one, ids[::-1]))
         for session in await two.list_sessions():
             assert len(session.tags) == 75
-    assert postgres_server.rows(deadlocks) == before
+    # A process that ends has reported what it met.
+    ours = "SELECT FROM pg_stat_activity WHERE application_name = 'sessionkeeper'"
+    await asyncio.to_thread(until, lambda: not server.rows(ours), "the stores have gone")
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres'"
+    assert server.rows(deadlocks) == [(0,)]
 
 
 async def test_a_kept_row_is_not_used_when_another_process_wrote_it(postgres_url: str) -> None:
@@ -164,6 +170,7 @@ async def test_a_batch_of_appends_takes_three_round_trips(
         for n in range(appends):
             await warm(store, f"s{n}")
         await asyncio.gather(*(store.add_frame(note(1, f"s{n}")) for n in range(appends)))
+        store._writer._clock = None  # now and then it would be asked for the time
         connection: Any = store._writer._connection
         run, send_ahead, asked = connection.run, connection.send_ahead, []
 
@@ -230,8 +237,8 @@ async def test_the_limit_on_all_bytes_is_exact_near_its_end(postgres_url: str) -
     size = len(note(1, "a").message)
     limits = StoreLimits(max_total_bytes=10 * size)
     async with (
-        PostgresSessionStore(postgres_url, limits=limits) as one,
-        PostgresSessionStore(postgres_url, limits=limits) as two,
+        PostgresSessionStore(postgres_url, limits=limits, patience=60.0) as one,
+        PostgresSessionStore(postgres_url, limits=limits, patience=60.0) as two,
     ):
         await warm(one, "a")
         await warm(two, "b")

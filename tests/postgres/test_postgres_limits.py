@@ -38,7 +38,8 @@ class Stores:
     async def open(self, **limits: Any) -> list[PostgresSessionStore]:
         """Open them; each has written once."""
         found = [
-            PostgresSessionStore(self._url, limits=StoreLimits(**limits)) for _ in range(STORES)
+            PostgresSessionStore(self._url, limits=StoreLimits(**limits), patience=60.0)
+            for _ in range(STORES)
         ]
         for n, each in enumerate(found):
             await self.stack.enter_async_context(each)

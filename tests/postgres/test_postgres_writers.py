@@ -68,7 +68,7 @@ async def test_counters_stay_exact_while_rows_are_added_up(
 
     async def works(number: int) -> None:
         for n in range(6):
-            async with PostgresSessionStore(postgres_url, limits=limits) as store:
+            async with PostgresSessionStore(postgres_url, limits=limits, patience=60.0) as store:
                 name = f"{number}-{n}"
                 await store.create_session(session(name))
                 for text in range(4):
@@ -84,7 +84,7 @@ async def test_counters_stay_exact_while_rows_are_added_up(
             assert did.created == sum(now.sessions.values()) + did.deleted
             assert did.frames_added == now.frames + did.frames_removed
 
-    async with PostgresSessionStore(postgres_url) as watching:
+    async with PostgresSessionStore(postgres_url, patience=60.0) as watching:
         await asyncio.gather(*map(works, range(4)), looks(watching), looks(watching))
     monkeypatch.undo()
     async with PostgresSessionStore(postgres_url) as after:
