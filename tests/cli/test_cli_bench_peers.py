@@ -14,6 +14,7 @@ import pytest
 from sessionkeeper.cli.app import run
 from sessionlab.bench.peers import PEERS, pip_command
 from sessionlab.bench.side_by_side import LINES, select_lines
+from sessionlab.cli.bench_run import stop_on_signal
 from sessionlab.pages.formatting import format_ratio
 
 QUICK = ["bench", "--peers", "--seconds", "0.05", "--rounds", "2", "--loop", "asyncio"]
@@ -140,3 +141,16 @@ def test_pip_is_told_the_name_of_a_package_not_of_a_module() -> None:
     for module in needed - {"cachetools", "diskcache"}:
         name = pip_command(module).removeprefix("pip install ").strip("'").split("<")[0]
         assert f'"{name.partition("[")[0]}' in text, module
+
+
+def test_a_signal_is_told_at_once_and_a_second_one_stops_what_goes_on() -> None:
+    """A slow side takes seconds: its user sees that Ctrl-C was heard."""
+    told: list[int | None] = []
+    with stop_on_signal() as asked:
+        asked.on_signal = lambda: told.append(asked.number)
+        signal.raise_signal(signal.SIGTERM)
+        assert asked()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert told == [signal.SIGTERM]
+    assert asked.code == 128 + signal.SIGTERM

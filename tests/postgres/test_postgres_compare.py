@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from postgres_binaries import all_binaries, version_of
 from postgres_folders import ServerFolders
@@ -29,6 +30,7 @@ from sessionlab.designs import (
 )
 from sessionlab.designs.on_postgres import wrong as shipped
 from sessionlab.designs.on_postgres.address import read_address
+from sessionlab.designs.on_postgres.client import describe
 
 LOOPS = {"asyncio": asyncio.new_event_loop}
 RIGHT, WRONG = ON_POSTGRES[:6], ON_POSTGRES[6:]
@@ -181,6 +183,27 @@ def test_runs_that_are_given_up_leave_no_schema(
         assert used.psql(SCHEMAS) == "1"
         verdict, seconds = cell.verdict, 1.2 * seconds
     assert verdict is CellVerdict.HOLDS
+
+
+def test_a_server_that_goes_away_ends_the_comparison_and_no_design_is_blamed(
+    own_postgres_server: PostgresServer,
+) -> None:
+    """One line, and exit code 2."""
+    server = own_postgres_server
+    program = [sys.executable, "-m", "sessionkeeper", "compare", "select-for-update"]
+    program += ["--postgres", server.url, "--seeds", "100000", "--loop", "asyncio"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        until(lambda: server.psql(SCHEMAS) != "0", "a run has begun")
+        server.stop("immediate")
+        out, err = running.communicate(timeout=300)
+    assert (running.returncode, out) == (2, b"")
+    assert err.decode() == f"sessionkeeper: 127.0.0.1:{server.port}: it cannot be reached\n"
+
+
+def test_a_lost_connection_is_told_as_such_and_not_as_a_refusal() -> None:
+    """Though asyncpg gives it a state, as if the server had said it."""
+    assert describe(asyncpg.ConnectionDoesNotExistError("canary")) == "it cannot be reached"
+    assert describe(asyncpg.CannotConnectNowError("canary")) == "it is starting or stopping"
 
 
 def test_a_socket_is_an_address_too(used: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:

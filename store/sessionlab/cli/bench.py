@@ -38,7 +38,7 @@ _LOAD_OPTIONS = (
     *("mix", "callers", "rate", "half", "sessions", "frames", "payload"),
     *("seconds", "warmup", "rounds", "workers"),
 )
-_PEERS_OPTIONS = ("lines", "redis", "postgres")
+_SERVERS = ("redis", "postgres")
 _NOT_OF_PEERS = (
     *("store", "mix", "callers", "rate", "half", "sessions", "frames", "skew", "payload"),
     *("warmup", "workers", "seed", "growth", "max_size"),
@@ -141,7 +141,7 @@ def bench(  # noqa: PLR0917 - as typer wants them
         typer.Option(
             "--peers",
             help="Compare our stores with the installed peers and with code by hand, line by line"
-            " in turns, instead of running loads. Takes one to three minutes.",
+            " in turns, instead of running loads. Takes one to three minutes, longer with servers.",
         ),
     ] = False,
     lines: Annotated[
@@ -204,7 +204,8 @@ def bench(  # noqa: PLR0917 - as typer wants them
             html=html,
             as_json=as_json,
         )
-    _refuse_unused(context, _PEERS_OPTIONS, "requires --peers")
+    _refuse_unused(context, ("lines",), "requires --peers")
+    _refuse_unused(context, _SERVERS, "requires --peers; a store on a server is --store URL")
     unused, why = (_LOAD_OPTIONS, "cannot be used with") if growth else (("max_size",), "requires")
     _refuse_unused(context, unused, f"{why} --growth")
     if rate is not None and callers is not None:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from sessionkeeper.cli.progress import progress_bar
 
 from ..bench import BenchPlan, BenchResult, run_benchmark
 
-__all__ = ["StopRequest", "stop_on_signal", "run_with_progress"]
+__all__ = ["STOPPING", "StopRequest", "stop_on_signal", "run_with_progress"]
+
+STOPPING = "stopping after this step; again to stop at once"
 
 
 class StopRequest:
-    """Whether a signal request to stop, and which one."""
+    """Whether a signal requests to stop, and which one."""
 
     number: int | None = None
+    on_signal: Callable[[], object] | None = None
+    """Called when it comes, to say so: what is measured now goes on until its end."""
 
     def __call__(self) -> bool:
         return self.number is not None
@@ -35,7 +39,11 @@ def run_with_progress(plan: BenchPlan, request: StopRequest, /) -> BenchResult:
         def tell(text: str, /, *, done: int, total: int) -> None:
             bar.update(text, done=done, total=total)
 
-        return run_benchmark(plan, tell=tell, stopping=request)
+        request.on_signal = lambda: bar.update(STOPPING)
+        try:
+            return run_benchmark(plan, tell=tell, stopping=request)
+        finally:
+            request.on_signal = None
 
 
 @contextmanager
@@ -48,6 +56,8 @@ def stop_on_signal() -> Generator[StopRequest]:
         if request():
             raise KeyboardInterrupt
         request.number = number
+        if request.on_signal is not None:
+            request.on_signal()
 
     if threading.current_thread() is not threading.main_thread():
         yield request

@@ -115,9 +115,12 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
             loops = {loop.value: loops[loop.value]}
         servers = _find_servers(redis, postgres)
         known = dict(DESIGNS)
+        server_of: dict[str, ServerDesigns] = {}
         for server in servers:
             run_on_loop(server.check_server())  # fail once here, not in each cell
-            known |= {each.name: each for each in server.designs()}
+            of_server = {each.name: each for each in server.designs()}
+            known |= of_server
+            server_of |= dict.fromkeys(of_server, server)
         designs = _choose_designs(
             names or (), known, timeout, only_right=only_right, only_wrong=only_wrong
         )
@@ -129,6 +132,7 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
                 loops=loops,
                 timeout=timeout,
                 progress=tell,
+                on_error=lambda design: _check_again(server_of.get(design.name)),
             ),
             leave=lambda: _leave(servers),
         )
@@ -220,6 +224,13 @@ def _compare_with_progress(
 
         with _exit_on_interrupt(restore):
             return run(tell)
+
+
+def _check_again(server: ServerDesigns | None) -> None:
+    """Raise `StoreUnavailable` if the server has gone away: the design is not to blame."""
+    if server is not None:
+        run_on_loop(server.check_server())
+        server.leave()  # if it was away for a moment, the run could not
 
 
 def _leave(servers: Sequence[ServerDesigns]) -> None:

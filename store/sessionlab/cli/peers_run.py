@@ -23,7 +23,7 @@ from ..bench.side_by_side import (
     select_lines,
 )
 from .bench_output import show_and_write
-from .bench_run import stop_on_signal
+from .bench_run import STOPPING, StopRequest, stop_on_signal
 
 __all__ = ["compare_with_peers"]
 
@@ -91,13 +91,17 @@ def _read_servers(redis_url: str | None, postgres_url: str | None) -> Servers:
     return servers
 
 
-def _run(plan: ComparisonPlan, asked: Callable[[], bool]) -> ComparisonResult:
+def _run(plan: ComparisonPlan, asked: StopRequest) -> ComparisonResult:
     with progress_bar("starting", None) as bar:
 
         def tell(text: str, /, *, done: int, total: int) -> None:
             bar.update(text, done=done, total=total)
 
-        return _runner(plan.loop)(compare_sides(plan, tell=tell, stopping=asked))
+        asked.on_signal = lambda: bar.update(STOPPING)
+        try:
+            return _runner(plan.loop)(compare_sides(plan, tell=tell, stopping=asked))
+        finally:
+            asked.on_signal = None
 
 
 def _runner(

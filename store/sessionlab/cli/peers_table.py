@@ -26,10 +26,9 @@ def _show(console: Console, result: ComparisonResult) -> None:
         console.print(_table(result.lines))
     for each in result.absent:
         console.print(styled(f"{each.name}: {each.reason}"), soft_wrap=True)
-    if not result.lines:
-        console.print(styled("nothing was measured"))
+    ratio = "ratio: ours over theirs, the median of the rounds; 64 callers, messages of 1 KB"
     about = (
-        "ratio: ours over theirs, the median of the rounds; 64 callers, messages of 1 KB",
+        ratio if result.lines else "nothing was measured",
         f"{result.seconds:.0f} s on {result.loop}; {result.machine}; "
         + ", ".join(f"{name} {of}" for name, of in result.versions.items()),
     )

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 from time import perf_counter
 
+from .. import AnomalyKind
 from .catalogue import DESIGNS, Design, Flaw
 from .cells import LoopFactory, explore_cell
 from .kills import KILLS, kill_cell
@@ -46,13 +47,15 @@ def compare(
     loops: Mapping[str, LoopFactory] | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     progress: Callable[[str], object] = lambda _: None,
+    on_error: Callable[[Design], object] = lambda _: None,
 ) -> Comparison:
     """Run every design through every workload.
 
     Each cell tries `seeds` orders, or stops at the first that fails; a design that cannot be
     explored runs on each of `loops`. A store in a file is killed at most `seeds` times. An isolated
     design runs in a process of its own, where one run may take `timeout` seconds. `progress` is
-    called before each step; each design has `len(COLUMNS)` steps.
+    called before each step; each design has `len(COLUMNS)` steps. `on_error` is called after a cell
+    in which a design raised what no promise allows, or hung; what it raises ends the comparison.
 
     Raises `ValueError` for seeds below 1, `RuntimeError` on a thread where a loop runs.
     """
@@ -73,6 +76,8 @@ def compare(
         for workload in WORKLOADS.values():
             progress(f"{design.name}: {workload.name}")
             cells.append(explore_cell(design, workload, seeds=seeds, loops=loops))
+            if _may_lack_its_server(cells[-1]):
+                on_error(design)
         progress(f"{design.name}: {KILLS[0]}")
         cells.append(kill_cell(design, kills=seeds))
         rows.append(Row(design.name, design.summary, design.right, tuple(cells)))
@@ -83,6 +88,13 @@ def compare(
         seconds=perf_counter() - begun,
         versions=_versions(),
     )
+
+
+def _may_lack_its_server(cell: Cell) -> bool:
+    if cell.verdict not in (CellVerdict.BROKEN, CellVerdict.UNKNOWN):
+        return False
+    hung = cell.picture is not None and cell.picture.anomaly == AnomalyKind.HANG.value
+    return hung or bool(cell.note)
 
 
 def unexpected(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from threading import Thread
 from typing import Any
@@ -22,6 +23,9 @@ LOST: tuple[type[BaseException], ...] = (
 
 FAILED: tuple[type[BaseException], ...] = (*LOST, asyncpg.PostgresError, TimeoutError)
 """All that a server, or the way to it, may raise."""
+
+# A pool logs that its server is gone, by whose store it is raised anyway.
+logging.getLogger("asyncpg").addHandler(logging.NullHandler())
 
 _SECONDS = 5.0
 _OPEN, _AT_ONCE = 3, 6
@@ -54,16 +58,22 @@ def _options(address: ServerAddress, schema: str, port: int | None) -> dict[str,
     }
 
 
+_REASONS = (
+    (asyncpg.InvalidAuthorizationSpecificationError, "it refuses this user or password"),
+    (asyncpg.InvalidCatalogNameError, "it has no such database"),
+    (asyncpg.InsufficientPrivilegeError, "this user may not create a schema"),
+    (asyncpg.TooManyConnectionsError, "it has no connection left"),
+    (asyncpg.CannotConnectNowError, "it is starting or stopping"),
+    # These have a state, too, though no server said it.
+    (asyncpg.PostgresConnectionError, "it cannot be reached"),
+)
+
+
 def describe(error: BaseException) -> str:
     """Say why a server cannot be used, without its own words: they may have names of others."""
-    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
-        return "it refuses this user or password"
-    if isinstance(error, asyncpg.InvalidCatalogNameError):
-        return "it has no such database"
-    if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return "this user may not create a schema"
-    if isinstance(error, asyncpg.TooManyConnectionsError):
-        return "it has no connection left"
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return reason
     if isinstance(error, asyncpg.PostgresError) and error.sqlstate:
         return f"it refuses (SQLSTATE {error.sqlstate})"
     return "it cannot be reached"
