@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from sessionkeeper import HttpDelivery, ManagerConfig, SessionManager
+from sessionkeeper import HttpDelivery, ManagerConfig, MessageEnvelope, SessionManager
 from sessionkeeper.recording import Origin, SessionRecorder, tally
 from sessionkeeper.values.gap import Gap
 from sessionkeeper.values.lease import TALLY_KEY
@@ -80,3 +80,17 @@ async def test_an_error_status_of_a_post_counts_as_an_error() -> None:
         await recorder.complete()
         counted = await tally(manager.store, await manager.get_session(recorder.session_id))
         assert (counted.calls, counted.errors) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "held", [None, 1, "x", [], [1, 2, 3], {}, {"calls": "1"}, {"calls": 1, "errors": 0}]
+)
+async def test_what_another_program_wrote_in_place_of_the_tally_is_passed_over(
+    held: object,
+) -> None:
+    async with SessionManager() as manager:
+        session = await manager.create_session(transport_type="stdio", metadata={TALLY_KEY: held})
+        await manager.record(MessageEnvelope.of(session.id, TRAFFIC[0][1], direction=ASKED))
+        session = await manager.get_session(session.id)
+        counted = await tally(manager.store, session)
+        assert (counted.calls, counted.errors, counted.exact) == (1, 0, True)

@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 from sessionkeeper import ActorSessionStore, AtomicSessionStore, HttpDelivery, Session, SessionState
 from sessionkeeper.recording.analysis.parties import CLIENT_KEY, SERVER_KEY
+from sessionkeeper.recording.formats.otlp import as_json_line
 from sessionkeeper.recording.formats.spans import spans
 
 from tests.support.recorded_logs import DOWN, START, UP, RecordedLog
@@ -202,3 +203,14 @@ async def test_no_span_ends_before_it_begins(seconds: float) -> None:
     span, *_ = await spans_of(log)
     assert span.start_time == span.end_time
     assert span.start_time == int((START + timedelta(seconds=1)).timestamp()) * 10**9
+
+
+@pytest.mark.parametrize("pid", [0, -1, 2**32, 10**20, "7", None, [7]])
+async def test_a_process_that_cannot_be_is_left_out(pid: object) -> None:
+    """Another program may have written it; OTLP has no number for each."""
+    log = RecordedLog()
+    log.call(1, "a")
+    found = await spans_of(log, metadata={CLIENT_KEY: {"host": "h", "pid": pid}})
+    assert found
+    assert as_json_line(found)
+    assert not any("process.pid" in span.resource.attributes for span in found)

@@ -18,6 +18,7 @@ SERVER_KEY = "sessionkeeper.server"
 """The name in `Session.metadata` of the server's command or URL."""
 
 _RUNNERS = frozenset({"python", "python3", "node", "npx", "uvx", "uv", "sh", "bash", "env", "deno"})
+_LARGEST_PID = 2**32 - 1
 
 
 def client_name(session: Session) -> str | None:
@@ -34,7 +35,9 @@ def client_process(session: Session) -> tuple[str, int] | None:
     """Return host and pid of the process that started the recorder; None if unknown."""
     held = _mapping(session.metadata.get(CLIENT_KEY))
     host, pid = held.get("host"), held.get("pid")
-    return (host, pid) if isinstance(host, str) and isinstance(pid, int) else None
+    if not isinstance(host, str) or not isinstance(pid, int):
+        return None
+    return (host, pid) if 0 < pid <= _LARGEST_PID else None
 
 
 def server_name(session: Session) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ...interface.atomic_store import AtomicSessionStore
@@ -84,8 +86,10 @@ async def tally(store: AtomicSessionStore, session: Session, /) -> CallTally:
 
 
 def _kept(session: Session) -> _Kept:
+    held = session.metadata.get(TALLY_KEY)
     try:
-        kept = msgspec.convert(session.metadata.get(TALLY_KEY), _Kept)
+        # Another program may have written anything there.
+        kept = msgspec.convert(dict(held) if isinstance(held, Mapping) else None, _Kept)
     except msgspec.ValidationError:
         return _Kept(0, 0, 0)
     fits = kept.calls >= 0 <= kept.errors and 0 <= kept.last_seq <= session.last_seq
