@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TypeAlias
 
+import pytest
 from playwright.sync_api import Page, expect
+from sessionkeeper import MessageEnvelope, SessionState
+from sessionkeeper.interface.atomic_store import AtomicSessionStore
 
 from .conftest import TO_CLIENT, TO_SERVER, Tape, answer, request
 
@@ -156,3 +160,29 @@ def test_deeply_nested_json_is_set(tape: Tape, serve: Serve, visit: Visit) -> No
     page.locator(".row").click()
     expect(page.locator(".message .line").first).to_have_text("[")
     expect(page.locator(".message .more-text").first).to_have_text("Show more lines")
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_calls_of_one_instant_are_drawn(
+    tape: Tape, serve: Serve, visit: Visit, number: int
+) -> None:
+    """A session of one call that nobody answered has no length at all."""
+    tape.create()
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def fill(store: AtomicSessionStore) -> None:
+        for each in range(number):
+            to, what = request(each, name="a")
+            envelope = MessageEnvelope.of("talk", what, direction=to, timestamp=moment)
+            await store.add_frame(envelope)
+        await store.modify_session(
+            "talk", lambda session: session.model_copy(update={"state": SessionState.CLOSED})
+        )
+
+    tape.do(fill)
+    page = visit(serve())
+    expect(page.locator(".row")).to_have_count(number)
+    expect(page.locator(".lanes")).to_have_attribute("data-drawn", str(number))
+    page.locator(".row").first.click()
+    page.keyboard.press("f")
+    expect(page.locator(".message").first).to_be_visible()

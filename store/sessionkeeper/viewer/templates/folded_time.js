@@ -36,6 +36,7 @@ class FoldedTime {
 
 /* A value of a line through points. Mostly it is near the one before. */
 function between(from, to, value, memory) {
+  if (from.length < 2) return to[0];  /* everything was in one instant */
   const last = from.length - 2;
   let n = memory.near ?? 0;
   if (value < from[n] || value > from[n + 1]) {
