@@ -281,8 +281,8 @@ async def test_closing_waits_for_queued_writes_in_a_file(
     told: list[str] = []
     path = str(tmp_path / "store.db")
     hooks = SessionHooks(ended=lambda event: told.append(event.session.id))
-    manager = SessionManager(ManagerConfig(backend=SQLiteBackend(path=path)), hooks=hooks)
-    await manager.open()
+    config = ManagerConfig(backend=SQLiteBackend(path=path), close_timeout=None)
+    manager = await SessionManager(config, hooks=hooks).open()
     await opened(manager, "r", *map(str, range(20)))
     for n in range(responses):
         await manager.record(request("r", n))
@@ -323,8 +323,16 @@ async def test_a_report_of_a_missed_deadline_counts_what_came_to_its_end(tmp_pat
     ends = [asyncio.create_task(manager.complete_session(str(n))) for n in range(1, 8)]
     answer = asyncio.create_task(manager.record(response("0", 1)))
     await asyncio.sleep(0)
-    asyncio.get_running_loop().call_later(0.1, other.execute, "ROLLBACK")
+    store = manager.store
+
+    async def unlock() -> None:
+        while store.is_open:  # until the deadline has passed, and the store is closed
+            await asyncio.sleep(0)
+        other.execute("ROLLBACK")
+
+    unlocking = asyncio.create_task(unlock())
     report = await manager.aclose()
+    await unlocking
     results = await asyncio.gather(*ends, answer, return_exceptions=True)
     ended = sum(isinstance(each, Session) for each in results)
     assert report.deadline_missed
@@ -333,7 +341,6 @@ async def test_a_report_of_a_missed_deadline_counts_what_came_to_its_end(tmp_pat
     assert report.pending_requests == (not isinstance(results[-1], int))
     numbers = manager._services.requests.statistics()
     assert (numbers.unmatched, numbers.pending) == (0, 0)
-    await asyncio.sleep(0.2)
     other.close()
 
 
