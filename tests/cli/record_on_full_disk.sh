@@ -12,7 +12,7 @@ import sys
 line = "{\"jsonrpc\":\"2.0\",\"method\":\"note\",\"params\":[\"" + "x" * 200000 + "\"]}"
 for _ in range(40): print(line, flush=True)
 sys.exit(3)'
-record() { $keeper record --store "$url" --json -- "$python" -ISc "$server" </dev/null 2>&1 >/dev/null; }
+record() { $keeper record --require-store --store "$url" --json -- "$python" -ISc "$server" </dev/null 2>&1 >/dev/null; }
 
 if [ -n "$limit" ]; then
     code=0

@@ -97,6 +97,12 @@ async def read(store: Path) -> tuple[list[Session], list[MessageEnvelope]]:
         return sessions, [f for each in sessions for f in await opened.get_frames(each.id)]
 
 
+async def until_recorded(store: Path, count: int) -> None:
+    """Wait for so many frames: at its end a recorder waits for a slow store for a second only."""
+    while not store.exists() or len((await read(store))[1]) < count:
+        await asyncio.sleep(0.05)
+
+
 async def test_a_store_that_is_away_costs_nothing_but_time(tmp_path: Path) -> None:
     """Calls are answered while the store cannot be opened; when it can, all are recorded."""
     store = tmp_path / "tape.db"
@@ -105,6 +111,7 @@ async def test_a_store_that_is_away_costs_nothing_but_time(tmp_path: Path) -> No
         for number in range(3):
             await call(client, number, 100)
         store.unlink()
+        await until_recorded(store, 6)
     said = summary(store)
     assert "cannot record yet" in said["troubles"][0]
     sessions, frames = await read(store)
@@ -151,8 +158,7 @@ async def test_a_killed_recorder_loses_nothing_that_was_stored(tmp_path: Path) -
     number = 0
     async with recorded(store, 100) as (client, process):
         await call(client, number, 100)
-        while not store.exists() or len((await read(store))[1]) < 2:
-            await asyncio.sleep(0.05)
+        await until_recorded(store, 2)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 number += 1

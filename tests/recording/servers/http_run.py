@@ -53,7 +53,10 @@ class HttpRun:
             async with (
                 running(words, port, folder / "server.log", env),
                 relaying(port) as behind,
-                recorder(f"http://127.0.0.1:{behind.port}/mcp", store) as (own, _),
+                recorder(f"http://127.0.0.1:{behind.port}/mcp", store, "--require-store") as (
+                    own,
+                    _,
+                ),
                 relaying(own) as front,
             ):
                 url = f"http://127.0.0.1:{front.port}/mcp"

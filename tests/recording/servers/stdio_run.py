@@ -49,7 +49,10 @@ class StdioRun:
     ) -> tuple[StdioRun, Any]:
         """Hold a conversation; return the run, and what the client printed."""
         store = f"sqlite:///{folder}/tape.db"
-        record = (sys.executable, "-m", "sessionkeeper", "record", "-q", "--store", store, "--")
+        record = (
+            *(sys.executable, "-m", "sessionkeeper", "record", "-q"),
+            *("--require-store", "--store", store, "--"),
+        )
         front = (*WITNESS, str(folder / "client-sent"), str(folder / "client-received"))
         behind = (*WITNESS, str(folder / "server-in"), str(folder / "server-out"))
         command = (*front, *record, *behind, *server.command)
