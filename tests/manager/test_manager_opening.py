@@ -236,10 +236,12 @@ async def test_closing_while_it_opens_ends_the_opening(
             manager = SessionManager.with_store(wire.TenMethods())
         elif backend == "sqlite":
             path = str(tmp_path / f"{turns}.db")
-            manager = SessionManager(ManagerConfig(backend=SQLiteBackend(path=path)))
+            sqlite = SQLiteBackend(path=path)
+            manager = SessionManager(ManagerConfig(backend=sqlite, close_timeout=200.0))
         elif backend == "postgres":
             url: str = request.getfixturevalue("postgres_url")
-            manager = SessionManager(ManagerConfig(backend=PostgresBackend(url=SecretStr(url))))
+            postgres = PostgresBackend(url=SecretStr(url))
+            manager = SessionManager(ManagerConfig(backend=postgres, close_timeout=200.0))
         else:
             manager = SessionManager()
         async with asyncio.timeout(300):

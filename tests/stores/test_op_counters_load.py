@@ -92,7 +92,10 @@ async def test_the_sums_hold_at_every_moment(design: Design, seed: int) -> None:
             await turns(rng.randrange(4))
             for caller in rng.sample(callers, 10):
                 caller.cancel()
+            before = len(samples)
             await asyncio.gather(*callers, return_exceptions=True)
+            while len(samples) == before and not reading.done():  # one in each round, at least
+                await asyncio.sleep(0)
         running = False
         await reading
         last = sums_hold(await store.statistics())
