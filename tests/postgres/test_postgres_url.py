@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -256,9 +257,9 @@ def test_a_url_is_read_as_asyncpg_reads_it(
     url = f"postgresql://{login}@{place}/{quote(database, safe='')}?schema=s&sslmode=disable"
     read = split_postgres_url(url)
     parse: Any = vars(connect_utils)["_parse_connect_dsn_and_args"]
-    others = ("host", "port", "user", "password", "passfile", "database", "ssl", "service")
-    rest = ("servicefile", "direct_tls", "server_settings", "target_session_attrs", "krbsrvname")
-    addresses, parsed = parse(dsn=read.dsn, gsslib=None, **dict.fromkeys((*others, *rest)))
+    # Newer ones take more.
+    names = dict.fromkeys(inspect.signature(parse).parameters)
+    addresses, parsed = parse(**{**names, "dsn": read.dsn})
     assert (parsed.user, parsed.password, parsed.database) == (user, password, database)
     assert (read.user, read.password, read.database) == (user, password, database)
     assert addresses == [
