@@ -28,6 +28,7 @@ _PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 """Seconds between two attempts: doubled each time."""
 _LONG = 1.0
 """Seconds of a first attempt until it is told that messages wait."""
+_SLOW = "it takes long to open"
 _LAST_ATTEMPT = 1.0
 """Seconds for an attempt after all traffic has ended."""
 
@@ -36,10 +37,11 @@ class LateRecorder:
     """Opens a recorder with `open`, and tries again while that fails.
 
     Messages wait meanwhile, and are recorded with the timestamps that they have. `report` is
-    called with one line when the first attempt fails or takes long, and with one when a later one
-    succeeds. It begins when the server has started, unless `start` has begun it before. `load` is
-    called once before the first attempt, on the loop: it imports what `open` needs. Call `finish`
-    when all traffic has ended: `StdioProxy(on_traffic_end=)`.
+    called with one line when the first attempt takes long, with one that has the reason when an
+    attempt fails for the first time, and with one when a later one succeeds. It begins when the
+    server has started, unless `start` has begun it before. `load` is called once before the first
+    attempt, on the loop: it imports what `open` needs. Call `finish` when all traffic has ended:
+    `StdioProxy(on_traffic_end=)`.
     """
 
     def __init__(
@@ -56,13 +58,13 @@ class LateRecorder:
         self._pause = pause
         self._recorder: Recorder | None = None
         self._pid: int | None = None
-        self._told = False
+        self._told: str | None = None
         self._begun = asyncio.Event()
         self._finishing = asyncio.Event()
         self._settled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._timers: list[asyncio.TimerHandle] = []
-        self.failure: str | None = "it takes long to open"
+        self.failure: str | None = _SLOW
         """Why it is not open; None when it is."""
 
     async def start(self, *, within: float) -> None:
@@ -189,15 +191,16 @@ class LateRecorder:
             return False
         if self._pid is not None:
             recorder.started(self._pid)
-        if self._told:
+        if self._told is not None:
             self._report("the store is open: the messages that waited are recorded")
         self._recorder, self.failure = recorder, None
         return True
 
     def _tell_failure(self) -> None:
         self._begun.set()
-        if self.failure is not None and not self._told:
-            self._told = True
+        # That it takes long is no reason: the first one that there is gets told, too.
+        if self.failure is not None and self._told in {None, _SLOW} and self.failure != self._told:
+            self._told = self.failure
             self._report(
                 f"cannot record yet: {self.failure}; the server runs, and its messages wait in"
                 " memory until the store is open"

@@ -121,6 +121,25 @@ async def test_a_store_that_never_opens_loses_what_passed(rig: Rig, door: Door, 
     ]
 
 
+async def test_the_reason_is_told_also_if_the_attempt_took_long(rig: Rig, door: Door) -> None:
+    """On a busy machine each attempt takes long, and some have a reason to fail."""
+
+    async def open_late() -> Recorder:
+        await door.open()
+        raise StoreUnavailable("the file is no database")
+
+    recorder = LateRecorder(open_late, report=rig.troubles.append, pause=0.0)
+    await recorder.start(within=0)
+    door.may_open.set()
+    recorder.finish()
+    await recorder.complete()
+    await recorder.aclose()
+    assert [line.partition(";")[0] for line in rig.troubles] == [
+        "cannot record yet: it takes long to open",
+        "cannot record yet: the file is no database",
+    ]
+
+
 async def test_the_end_of_the_traffic_is_the_time_of_a_last_attempt(rig: Rig, door: Door) -> None:
     """A store that came back while the recorder paused is used."""
     door.error = StoreUnavailable("away")
