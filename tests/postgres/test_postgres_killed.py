@@ -12,6 +12,7 @@ from postgres_folders import ServerFolders
 from postgres_proxy import PostgresProxy
 from postgres_server import PostgresServer
 from postgres_trials import Trouble, histories
+from sessionkeeper import MessageEnvelope, PostgresSessionStore, Session
 
 # What is tested runs on threads of the store, with a loop of their own.
 pytestmark = pytest.mark.any_loop
@@ -58,3 +59,34 @@ async def test_a_server_that_is_killed_two_hundred_times(
         assert seen > HISTORIES // PARTS * KILLS
     finally:
         server.close()
+
+
+async def test_a_kill_loses_what_was_acknowledged_only_where_commits_do_not_wait(
+    postgres_folders: ServerFolders,
+) -> None:
+    """With `synchronous_commit = off`, as its warning says; as usual, nothing is lost."""
+    server = PostgresServer(postgres_folders, {"wal_writer_delay": "10s"})
+    await asyncio.to_thread(server.start)
+    try:
+        assert not any([await lost_in_a_kill(server, f"kept-{n}") for n in range(3)])
+        server.configure(synchronous_commit="off")
+        # The server may write by itself at any moment, so one kill is not enough.
+        for n in range(20):
+            if await lost_in_a_kill(server, f"lost-{n}"):
+                break
+        else:
+            raise AssertionError("nothing was lost")
+    finally:
+        await asyncio.to_thread(server.close)
+
+
+async def lost_in_a_kill(server: PostgresServer, session_id: str) -> int:
+    """Append frames to a session that is on the disk, kill, and count them."""
+    async with PostgresSessionStore(server.url) as store:
+        await store.create_session(Session.new(transport_type="stdio", id=session_id))
+        await asyncio.to_thread(server.psql, "CHECKPOINT")
+        frame = MessageEnvelope.of(session_id, b"{}", direction="client-to-server")
+        acknowledged = [await store.add_frame(frame) for _ in range(10)]
+        await asyncio.to_thread(server.restart, "kill9")
+    async with PostgresSessionStore(server.url) as store:
+        return len(acknowledged) - await store.count_frames(session_id)
