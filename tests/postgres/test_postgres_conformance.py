@@ -40,10 +40,10 @@ class PostgresKit(AtomicSessionStoreConformance):
     ) -> AtomicSessionStore:
         self.schema = f"kit_{next(_STORES)}"
         self.url = self.server.url_of("postgres", schema=self.schema)
-        return PostgresSessionStore(self.url, limits=limits, clock=clock)
+        return PostgresSessionStore(self.url, limits=limits, clock=clock, patience=60.0)
 
     def reopen_store(self, store: SessionStore) -> SessionStore:
-        return PostgresSessionStore(self.url)
+        return PostgresSessionStore(self.url, patience=60.0)
 
     async def back_up(self, store: AtomicSessionStore) -> Restore:
         """Copy the tables; restoring them is one transaction, as `pg_restore -1 --data-only` is."""
@@ -105,7 +105,9 @@ class TestPostgresStoreOverTlsWithFewRights(PostgresKit):
         made = f"CREATE SCHEMA {self.schema}; SET search_path TO {self.schema}"
         self.server.psql(";".join((made, *TABLES, meta, *grants(self.schema, "keeper"))))
         self.url = self.server.url_of("keeper", "p@ss/word", schema=self.schema)
-        return PostgresSessionStore(self.url, limits=limits, clock=clock, must_exist=True)
+        return PostgresSessionStore(
+            self.url, limits=limits, clock=clock, must_exist=True, patience=60.0
+        )
 
 
 def test_the_documented_rights_are_those_of_the_tests() -> None:

@@ -25,6 +25,7 @@ LONG = 3600.0
 class TestRedisStoreWithTtl(AtomicSessionStoreConformance):
     """Where a test brings a clock the store has no ttl: there time is the server's."""
 
+    patience = 120.0  # on a machine that may be busy
     refuses = frozenset({"backups"})  # they are tried without a ttl
 
     @pytest.fixture(autouse=True)
@@ -36,7 +37,9 @@ class TestRedisStoreWithTtl(AtomicSessionStoreConformance):
     ) -> AtomicSessionStore:
         self.prefix = f"ttl-kit-{next(_STORES)}"
         ttl = LONG if clock is None else None
-        return RedisSessionStore(self.url, prefix=self.prefix, limits=limits, clock=clock, ttl=ttl)
+        return RedisSessionStore(
+            self.url, prefix=self.prefix, limits=limits, clock=clock, ttl=ttl, patience=60.0
+        )
 
     def reopen_store(self, store: SessionStore) -> SessionStore:
-        return RedisSessionStore(self.url, prefix=self.prefix)
+        return RedisSessionStore(self.url, prefix=self.prefix, patience=60.0)
