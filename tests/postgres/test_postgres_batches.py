@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 from postgres_server import PostgresServer, until
-from sessionkeeper import PostgresSessionStore, Session, SessionNotFound, StoreLimits
+from sessionkeeper import (
+    PostgresSessionStore,
+    Session,
+    SessionNotFound,
+    StoreLimits,
+    StoreUnavailable,
+)
 
 from tests.support.sessions import new_session, note
 
@@ -263,3 +269,31 @@ async def test_writers_that_are_gone_leave_one_row(
     async with PostgresSessionStore(postgres_url) as store:
         statistics = await store.statistics()
         assert (sum(statistics.sessions.values()), statistics.frames) == (5, 5)
+
+
+async def test_a_refusal_of_the_role_is_told_at_once_after_a_lost_connection(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not pass, whatever the batch that lost its connection had trusted."""
+    url = postgres_server.add_role(
+        "shut_out", "GRANT CREATE ON DATABASE postgres TO shut_out", schema="shut_out"
+    )
+    async with PostgresSessionStore(url, patience=2.0) as store:
+        await warm(store, "a")
+        await store.add_frame(note(1, "a"))
+        connection: Any = store._writer._connection
+        connect, tried = connection.connect, []
+
+        def count() -> None:
+            tried.append("connect")
+            connect()
+
+        monkeypatch.setattr(connection, "connect", count)
+        process = connection.protocol.get_server_pid()
+        await asyncio.to_thread(postgres_server.psql, "ALTER ROLE shut_out NOLOGIN")
+        await asyncio.to_thread(postgres_server.psql, f"SELECT pg_terminate_backend({process})")
+        with pytest.raises(StoreUnavailable, match="refuses the role"):
+            await store.add_frame(note(2, "a"))
+        assert tried == ["connect"]
+        await asyncio.to_thread(postgres_server.psql, "ALTER ROLE shut_out LOGIN")
+        assert await store.add_frame(note(3, "a")) == 2

@@ -14,7 +14,7 @@ from postgres_server import PostgresServer
 from postgres_trials import set_patience
 from redis_operations import add_up, note, session
 from sessionkeeper import LogReplaced, OutcomeUnknown, StoreUnavailable
-from sessionkeeper.backends.postgres import writer
+from sessionkeeper.backends.postgres import commits, writer
 from sessionkeeper.backends.postgres.connection import PostgresConnection
 from sessionkeeper.backends.postgres.outcome import BatchId
 from sessionkeeper.stores.postgres import PostgresSessionStore
@@ -316,8 +316,8 @@ async def test_the_tests_notice_a_store_that_believes_the_number_of_a_transactio
     def believes(connection: PostgresConnection, batch: BatchId, **_: object) -> bool:
         return _status(replica, batch.xid) == "committed"
 
-    monkeypatch.setattr(writer, "was_committed", believes)
-    monkeypatch.setattr(writer, "confirm", lambda *_: True)
+    monkeypatch.setattr(commits, "was_committed", believes)
+    monkeypatch.setattr(commits, "confirm", lambda *_: True)
     url = primary.url_of("postgres", port=name.port)
     async with PostgresSessionStore(url, patience=60.0) as store:
         adding = await _lose(store, primary, replica, name)

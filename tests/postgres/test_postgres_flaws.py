@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import ClassVar, TypeAlias
 
 import pytest
 from postgres_server import PostgresServer
@@ -21,10 +22,12 @@ from postgres_trials import (
 )
 from redis_operations import WRITES
 from sessionkeeper import StoreClosed, StoreUnavailable
-from sessionkeeper.backends.postgres import rows, tables, writer
+from sessionkeeper.backends.postgres import locks, rows, tables
+from sessionkeeper.backends.postgres.commits import Commits, Repeat, WriterRow
 from sessionkeeper.backends.postgres.errors import must_repeat
 from sessionkeeper.backends.postgres.outcome import BatchId
 from sessionkeeper.backends.postgres.reader import PostgresReader
+from sessionkeeper.backends.postgres.write_statement import Written
 from sessionkeeper.backends.postgres.writer import PostgresWriter
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
@@ -71,34 +74,51 @@ async def closing(server: PostgresServer, url: str, store: type[PostgresSessionS
     await closed_early(server, url, store_type=store)
 
 
-class AnswersEarly(PostgresWriter):
+class AnswersEarly(Commits):
     """Callers are answered before the commit, which comes with the next batch."""
 
     _is_late = False
 
-    def _commit(self, batch: BatchId) -> None:
-        self._is_late = True
+    def commit(self, row: WriterRow, xid: int) -> None:
+        self._is_late, self.row = True, row
 
-    def begin(self, commands: Sequence[Any], /) -> None:
+    def begin(self) -> None:
         if self._is_late:
             self._is_late = False
-            super()._commit(BatchId(self.writer_id, self._batch, 1))
-        super().begin(commands)
+            super().commit(self.row, 1)
+        super().begin()
 
 
-class Blind(PostgresWriter):
+class Blind(Commits):
     """A lost commit is sent again without asking what became of it."""
 
     def _settle(self, batch: BatchId) -> None:
         self._connection.drop()
-        raise writer._Repeat
+        raise Repeat
 
 
-class Trusting(PostgresWriter):
+class Trusting(Commits):
     """A lost commit is taken for done."""
 
     def _settle(self, batch: BatchId) -> None:
         self._connection.drop()
+
+
+class CountsEarly(Commits):
+    """What a batch counts is counted before its commit, and again when it is repeated."""
+
+    def commit(self, row: WriterRow, xid: int) -> None:
+        self.row = self.row._replace(counted=row.counted)
+        super().commit(row, xid)
+
+
+def committing(wrong: type[Commits]) -> type[PostgresWriter]:
+    """A writer that is right but for its commits."""
+
+    class Wrong(PostgresWriter):
+        _commits_type: ClassVar[type[Commits]] = wrong
+
+    return Wrong
 
 
 class Yielding(PostgresWriter):
@@ -115,15 +135,6 @@ class Impatient(PostgresWriter):
         return False
 
 
-class CountsEarly(PostgresWriter):
-    """What a batch counts is counted before its commit, and again when it is repeated."""
-
-    def _write(self) -> Any:
-        written = super()._write()
-        self._counted = written[2]
-        return written
-
-
 class SharesAll(PostgresWriter):
     """Sessions are made and removed while others do so."""
 
@@ -135,12 +146,12 @@ class SharesAll(PostgresWriter):
 class Careless(PostgresWriter):
     """Near a limit of the whole store others write at the same time."""
 
-    def _write(self) -> Any:
-        has_store, self._has_store = self._has_store, True
+    def _write(self, row: WriterRow, added: int) -> Written:
+        locks, self._locks = self._locks, replace(self._locks, has_store=True)
         try:
-            return super()._write()
+            return super()._write(row, added)
         finally:
-            self._has_store, self._is_near_limit = has_store, False
+            self._locks, self._is_near_limit = locks, False
 
 
 class Sure(PostgresWriter):
@@ -151,12 +162,21 @@ class Sure(PostgresWriter):
 
 
 WRITERS: dict[str, tuple[type[PostgresWriter], Trial]] = {
-    "answers before the commit": (AnswersEarly, busy(1)),
-    "sends a lost commit again": (Blind, once("add_frame", "the answer to the commit is cut off")),
-    "takes a lost commit for done": (Trusting, once("add_frame", "the commit is cut off")),
+    "answers before the commit": (committing(AnswersEarly), busy(1)),
+    "sends a lost commit again": (
+        committing(Blind),
+        once("add_frame", "the answer to the commit is cut off"),
+    ),
+    "takes a lost commit for done": (
+        committing(Trusting),
+        once("add_frame", "the commit is cut off"),
+    ),
     "gives up after a deadlock": (Yielding, in_a_deadlock),
     "gives up a lost connection": (Impatient, once("add_frame", "the beginning is cut off")),
-    "counts before the commit": (CountsEarly, once("add_frame", "the commit is cut off")),
+    "counts before the commit": (
+        committing(CountsEarly),
+        once("add_frame", "the commit is cut off"),
+    ),
     "shares the store to create": (SharesAll, busy(3)),
     "denies what it had sent when it was closed": (Sure, closing),
     "shares the last room": (Careless, at_the_limit),
@@ -214,7 +234,7 @@ async def test_a_writer_is_noticed_that(
 ) -> None:
     """The same trial finds nothing in the real one."""
     wrong, trial = WRITERS[what]
-    monkeypatch.setattr(writer, "SHARED_BYTES", 200)
+    monkeypatch.setattr(locks, "SHARED_BYTES", 200)
 
     class WrongStore(PostgresSessionStore):
         _writer_type: ClassVar[type[PostgresWriter]] = wrong

@@ -11,7 +11,7 @@ from postgres_server import PostgresServer, until
 from postgres_trials import set_patience
 from redis_operations import add_up, note, session
 from sessionkeeper import OutcomeUnknown, StoreUnavailable
-from sessionkeeper.backends.postgres import writer
+from sessionkeeper.backends.postgres import commits
 from sessionkeeper.stores.postgres import PostgresSessionStore
 
 # What is tested runs on threads of the store, with a loop of their own.
@@ -124,7 +124,7 @@ async def test_the_tests_notice_a_store_that_believes_what_one_server_shows(
     primary: PostgresServer, standby: StreamingReplica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It acknowledges a frame that the failover loses."""
-    monkeypatch.setattr(writer, "confirm", lambda *_: True)
+    monkeypatch.setattr(commits, "confirm", lambda *_: True)
     async with PostgresSessionStore(primary.url, patience=60.0) as store:
         await store.create_session(session("a"))
         await asyncio.to_thread(standby.kill9)

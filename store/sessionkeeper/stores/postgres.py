@@ -89,7 +89,6 @@ class PostgresSessionStore(OwnerBackedStore):
             connection,
             PostgresTables(connection, limits, clock, listeners, locks=True),
             address,
-            patience=patience,
             must_exist=must_exist,
             server_clock=server_clock,
             wakeups=wakeups,
@@ -100,7 +99,6 @@ class PostgresSessionStore(OwnerBackedStore):
             reading,
             PostgresTables(reading, limits, clock, Listeners(), locks=False),
             self._writer,
-            patience=patience,
         )
         writing = _PostgresRunner(self._writer, wakeups, "sessionkeeper postgres")
         pair: ActorPair[PostgresTables] = ActorPair(

@@ -21,6 +21,7 @@ from sessionkeeper import (
     StoreLimits,
     StoreUnavailable,
 )
+from sessionkeeper.backends.postgres.connection import answer_time
 from sessionkeeper.stores.postgres import PostgresSessionStore
 from sessionlab import RecordingStore
 
@@ -85,8 +86,9 @@ def set_patience(
     """
     pair: Any = store._actor
     for storage in (store._writer, pair._reader._runner._storage):
-        storage._patience = seconds
-        storage._connection._patience = seconds if silence is None else silence
+        connection = storage._connection
+        connection.patience = seconds
+        connection.answer_time = answer_time(seconds if silence is None else silence)
 
 
 async def undisturbed(url: str, write: Write) -> object:

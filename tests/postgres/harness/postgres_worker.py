@@ -8,7 +8,7 @@ import sys
 from postgres_clients import Clients, recording
 from redis_operations import note, session
 from sessionkeeper import LimitExceeded, SessionExists, StoreLimits
-from sessionkeeper.backends.postgres import writer
+from sessionkeeper.backends.postgres import locks
 from sessionkeeper.stores.postgres import PostgresSessionStore
 from sessionlab import write_history
 
@@ -37,7 +37,7 @@ async def fill_up(url: str, name: str, sessions: int, size: int, shared: int) ->
 
     So many bytes a batch may be added while others write; far from the limit, that is.
     """
-    writer.SHARED_BYTES = shared
+    locks.SHARED_BYTES = shared
     limits = StoreLimits(max_sessions=sessions, max_total_bytes=size)
     async with PostgresSessionStore(url, limits=limits, patience=60.0) as store:
         say("ready")

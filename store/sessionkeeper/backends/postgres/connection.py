@@ -7,6 +7,7 @@ runs while an answer is awaited.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias, TypeVar
@@ -15,7 +16,7 @@ from .address import PostgresAddress
 from .driver import StoreConnection
 from .thread_loop import ThreadLoop
 
-__all__ = ["GivenUp", "PostgresConnection", "Record"]
+__all__ = ["GivenUp", "PostgresConnection", "Record", "answer_time"]
 
 T = TypeVar("T")
 
@@ -24,12 +25,19 @@ Record: TypeAlias = Sequence[Any]
 
 _LEAST = 1.0
 """Seconds that connecting and an answer may take, whatever the patience: both take some time."""
+_PAUSE = 0.05
+"""Seconds before a server that was lost is asked again."""
 _CLOSING = 0.25
 """Seconds for a rollback once the store is being closed: callers wait for it."""
 
 
 class GivenUp(Exception):
     """The store is being closed: nothing is waited for any more."""
+
+
+def answer_time(patience: float) -> float:
+    """Return how many seconds an answer is waited for: a lock is waited for meanwhile."""
+    return max(_LEAST, 2 * patience)
 
 
 class PostgresConnection:
@@ -43,7 +51,9 @@ class PostgresConnection:
 
     def __init__(self, address: PostgresAddress, *, patience: float) -> None:
         self._address = address
-        self._patience = patience
+        self.patience = patience
+        self.answer_time = answer_time(patience)
+        """Seconds that an answer is waited for."""
         self._loop: ThreadLoop | None = None
         self._connection: StoreConnection | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -59,10 +69,6 @@ class PostgresConnection:
         return self._connection is not None and not self._connection.is_closed()
 
     @property
-    def _answer_time(self) -> float:
-        return max(_LEAST, 2 * self._patience)
-
-    @property
     def protocol(self) -> StoreConnection:
         """The connection itself, for coroutines that `run` runs."""
         if self._connection is None:
@@ -75,7 +81,7 @@ class PostgresConnection:
         if self._loop is None:
             self._loop = ThreadLoop()
         self._connection = self.run(
-            self._address.connect(timeout=max(_LEAST, self._patience), lock_timeout=self._patience)
+            self._address.connect(timeout=max(_LEAST, self.patience), lock_timeout=self.patience)
         )
         self._connection.add_log_listener(self._hear)
         self._loop.take_connection()
@@ -99,7 +105,7 @@ class PostgresConnection:
             raise GivenUp
         self._must_finish = must_finish
         # A lock is waited for on the server, which answers when that takes too long.
-        seconds = self._answer_time if seconds is None else seconds
+        seconds = self.answer_time if seconds is None else seconds
         try:
             if only_waits and loop.is_direct:
                 return loop.exchange(work, seconds=seconds, stops=self._stops)
@@ -164,6 +170,11 @@ class PostgresConnection:
             with suppress(Exception):
                 connection.terminate()
             self._end_tasks()
+
+    def drop_and_pause(self) -> None:
+        """Cut the connection, and wait a moment before it is made again."""
+        self.drop()
+        time.sleep(_PAUSE)
 
     def close(self) -> None:
         """Say good-bye if the server listens, and end the loop."""

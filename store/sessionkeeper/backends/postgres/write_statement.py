@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...operations.counters import CounterValues
+from .commits import WriterRow
 from .connection import PostgresConnection
 from .counters import encode_values
 from .frames import INSERT_FRAMES
@@ -15,7 +15,7 @@ from .notices import encode_notices
 from .rows import UPDATE_LOGS, WRITE_LOGS
 from .tables import PostgresTables
 
-__all__ = ["WriterRow", "Written", "write_batch"]
+__all__ = ["Written", "write_batch"]
 
 _WRITER = (
     "id, batch, announced, xid, used_at, bytes, counters",
@@ -58,16 +58,6 @@ _COUNT_OWN = (
 _DROP_ABSENT = "DELETE FROM principals WHERE principal = ANY($1::bytea[]) AND sessions = 0"
 
 
-class WriterRow(NamedTuple):
-    """What a writer writes of itself with each batch."""
-
-    id: int
-    last_batch: int
-    """The number of the batch before this one; 0 for none."""
-    counted: CounterValues
-    """All that it counted, with this batch."""
-
-
 class Written(NamedTuple):
     """What the server says of a batch that was written."""
 
@@ -93,7 +83,7 @@ def write_batch(
     channel: str,
     are_kept: bool,
 ) -> Written | None:
-    """Write all that a batch changed; None if the writer has no such row any more.
+    """Write all that a batch changed; None if the writer's row is not as the last batch left it.
 
     With `are_kept`, its rows are not locked yet, and only their logs were changed.
 
@@ -107,19 +97,19 @@ def write_batch(
         names = [name.encode() for name in grown]
         connection.fetch(_COUNT_OWN, names, list(grown.values()))
         connection.fetch(_DROP_ABSENT, names)
-    batch = row.last_batch + 1
+    last_batch = row.batch - 1
     rows = tables.rows_of_batch
     logs = rows.kept_arrays() if are_kept else rows.log_arrays()
     found = connection.fetch(
-        _WRITE_KEPT if are_kept else _WRITE_NEXT if row.last_batch else _WRITE_FIRST,
+        _WRITE_KEPT if are_kept else _WRITE_NEXT if last_batch else _WRITE_FIRST,
         row.id,
-        batch,
-        row.last_batch,
+        row.batch,
+        last_batch,
         bool(tables.announced),
         row.counted.bytes,
         encode_values(row.counted),
         channel,
-        encode_notices(row.id, batch, tables.announced),
+        encode_notices(row.id, row.batch, tables.announced),
         *tables.frames.take_pending(),
         *logs,
     )

@@ -7,70 +7,58 @@ a rule, and after the commit callers are answered.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from enum import Enum
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ClassVar
 
-from soleowner import Command, Post, Transactions
+from soleowner import Command, Post
 
 from ...interface.listeners import Listeners
 from ...operations.counters import CounterValues
 from ...values.errors import OutcomeUnknown, StoreClosed, StoreUnavailable
 from .address import PostgresAddress
 from .codec import DamagedRow
+from .commits import CommitLost, Commits, Repeat, WriterRow
 from .connection import GivenUp, PostgresConnection
-from .counters import sum_values
-from .errors import (
-    WrongServer,
-    is_lost,
-    is_refused_statement,
-    is_storage_error,
-    must_repeat,
-    refusal,
-)
+from .errors import WrongServer, is_lost, is_storage_error, must_repeat, refusal
+from .locks import BatchLocks, is_near, may_trust, needs_store
 from .looking_up import session_ids
 from .notices import channel_name
 from .opening import OpenedSchema, open_schema
-from .outcome import BatchId, confirm, end_idle, new_writer_id, was_committed
+from .outcome import end_idle
 from .resolve import Resolve
 from .schema import STORE_LOCK, lock_key
 from .server_clock import ServerClock
 from .tables import PostgresTables
+from .transactions import PostgresTransactions
 from .wakeups import PostgresWakeups
-from .write_statement import WriterRow, write_batch
+from .write_statement import Written, write_batch
 from .writer_rows import fold_rows
 
 __all__ = ["PostgresWriter"]
 
-R = TypeVar("R")
-
-SHARED_BYTES = 8 * 1024 * 1024
-"""Bytes of messages that a batch may add while others write, so that `max_total_bytes` holds."""
-_PAUSE = 0.05
-"""Seconds before a batch is tried again."""
 _LOCKING = 32
 """Batches that lock their rows first, after one found a row that somebody else had changed."""
 
 
-class _Repeat(Exception):
-    """The batch has no effect, and must be applied again."""
+class _RowsChanged(Repeat):
+    """Rows that the batch took as they were kept may have changed."""
 
 
-class _RowsChanged(_Repeat):
-    """Rows that the batch took as they were kept may have changed: it must lock them first."""
+class _Cause(Enum):
+    """Why a batch had no effect, if that passes, and what its next attempt does about it."""
+
+    STALE_ROWS = "it took rows as they were kept: lock them first"
+    MET_OTHERS = "others were in its way, or might be: have the store alone"
+    LOST_CONNECTION = "the server is away, or another one: connect again"
 
 
-class _CommitLost(Exception):
-    """Nobody knows whether the batch was committed."""
+class PostgresWriter(PostgresTransactions):
+    """Applies batches as transactions on one connection, which it makes again when it is lost."""
 
-
-class PostgresWriter(Transactions[PostgresTables]):
-    """Applies batches as transactions on one connection, which it makes again when it is lost.
-
-    A batch that has no effect for a reason that passes is applied again for `patience` seconds:
-    nobody was told anything.
-    """
+    _commits_type: ClassVar[type[Commits]] = Commits
+    """The class that commits; the tests have wrong ones."""
 
     def __init__(
         self,
@@ -78,17 +66,14 @@ class PostgresWriter(Transactions[PostgresTables]):
         tables: PostgresTables,
         address: PostgresAddress,
         *,
-        patience: float,
         must_exist: bool,
         server_clock: ServerClock | None,
         wakeups: PostgresWakeups,
         listeners: Listeners,
     ) -> None:
-        self._connection = connection
-        self._tables = tables
+        super().__init__(connection, tables)
         tables.frames.before_writing = self._lock_rows
         self._address = address
-        self._patience = patience
         self._must_exist = must_exist
         self._clock = server_clock
         self._wakeups = wakeups
@@ -96,20 +81,15 @@ class PostgresWriter(Transactions[PostgresTables]):
         self.generation = 0
         """How often it connected: a reader that connected before may read another server."""
         self._opened: OpenedSchema | None = None
-        self._begin_writer()
-        self._since = 0.0  # when the batch was first tried
-        self._is_repeated = False
-        self._commits_alone = False
-        self._is_near_limit = False
-        self._has_store = False
-        self._trusts_rows = False
+        self._commits = self._commits_type(connection)
+        self._locks = BatchLocks()
+        self._is_near_limit = False  # whether the last batch found little room left
         self._locking = 0  # how many batches more lock their rows first
-        self._sent: BatchId | None = None  # whose COMMIT was sent last
 
-    def _begin_writer(self) -> None:
-        self.writer_id = new_writer_id()
-        self._batch = 0
-        self._counted = CounterValues()
+    @property
+    def writer_id(self) -> int:
+        """The id of the row that its batches write now."""
+        return self._commits.row.id
 
     @property
     def opened(self) -> OpenedSchema:
@@ -126,41 +106,33 @@ class PostgresWriter(Transactions[PostgresTables]):
             self._connect()
             fold_rows(self._connection)
         except BaseException as error:
-            self._connection.drop()
-            self._connection.close()
-            if isinstance(error, GivenUp):
-                raise StoreClosed from None
-            if not isinstance(error, Exception):
-                raise
-            raise refusal(error) or error from None
+            raise self.not_opened(error) from None
 
     def begin(self, commands: Sequence[Command[PostgresTables, Any]], /) -> None:
         """Begin a transaction, lock the store and the sessions of the commands, and read them."""
-        if not self._is_repeated:
-            self._since, self._commits_alone = time.monotonic(), False
-        self._is_repeated = False
+        self._commits.begin()
+        if self.begin_attempt():
+            self._locks = BatchLocks()
+        self._locks.trusts_rows = False
         if not self._connection.is_open:
             self._connect()
-        self._has_store = self._commits_alone or self._is_near_limit or not self._batch
-        if not self._has_store:
-            weight = sum(getattr(each, "weight", 0) for each in commands)
-            is_wide = any(getattr(each, "store_wide", True) for each in commands)
-            self._has_store = is_wide or weight > SHARED_BYTES
+        locks, is_first = self._locks, not self._commits.row.batch
+        locks.has_store = locks.is_alone or self._is_near_limit or is_first or needs_store(commands)
         for each in commands:
             if isinstance(each, Resolve):
                 end_idle(self._connection, each.batch)
         ids = set(session_ids(commands))
-        self._trusts_rows = self._may_trust_rows(commands) and (
+        locks.trusts_rows = self._may_trust_rows(commands) and (
             self._tables.rows_of_batch.take_kept(ids)
         )
-        if self._trusts_rows:
+        if locks.trusts_rows:
             # The rules are applied while the server locks.
             self._connection.send_ahead(self._begin_shared)
             self._tables.begin_counting(CounterValues())
             return
         # In one round trip; and what the next statement sees is not older than the lock.
-        self._connection.execute(self._begin_alone if self._has_store else self._begin_shared)
-        if self._has_store:
+        self._connection.execute(self._begin_alone if locks.has_store else self._begin_shared)
+        if locks.has_store:
             found = self._connection.fetch("SELECT version, last_number FROM meta")
             if not found:  # somebody emptied the table
                 raise DamagedRow("the row of meta")
@@ -172,37 +144,29 @@ class PostgresWriter(Transactions[PostgresTables]):
 
     def _may_trust_rows(self, commands: Sequence[Command[PostgresTables, Any]]) -> bool:
         """Whether rows may be used as they were kept, and be checked when they are written."""
-        if self._has_store:
+        if self._locks.has_store:
             return False
         if self._locking:
             self._locking -= 1
             return False
-        # The statement that checks rows writes their logs only.
-        return all(
-            getattr(each, "adds", False) and getattr(each, "change", None) is None
-            for each in commands
-        )
-
-    def apply(self, command: Command[PostgresTables, R], /) -> R:
-        """Apply one command."""
-        return command.apply(self._tables)
+        return may_trust(commands)
 
     def commit(self) -> Callable[[], None] | None:
         """Write and commit; return the function that notifies watchers and listeners."""
         tables = self._tables
-        if self._trusts_rows and not tables.rows_of_batch.are_all_changed:
+        if self._locks.trusts_rows and not tables.rows_of_batch.are_all_changed:
             raise _RowsChanged  # what was refused may be refused for a row that is no more
         if not tables.changed:
             self._connection.execute("ROLLBACK")
             tables.committed(None)
             return None
-        self._sent = None
-        xmin, xid, counted = self._write()
-        batch = BatchId(self.writer_id, self._batch + 1, xid)
-        self._commit(batch)
-        self._batch, self._counted = batch.batch, counted
+        counted = tables.counted()
+        row = self._commits.row.after(counted)
+        written = self._write(row, counted.bytes)
+        self._locks.trusts_rows = False  # the server has checked them
+        self._commits.commit(row, written.xid)
         events, announced = tables.events, tables.announced
-        tables.committed(xmin)
+        tables.committed(written.xmin)
         return partial(self._tell, events, announced) if events or announced else None
 
     def rollback(self) -> None:
@@ -212,43 +176,47 @@ class PostgresWriter(Transactions[PostgresTables]):
 
     def repeats(self, error: Exception, /) -> bool:
         """Whether the batch is applied again: its reason passes, and there is time left."""
-        may_be_stale = self._trusts_rows and not isinstance(error, GivenUp)
-        is_repeated = isinstance(error, _Repeat) or must_repeat(error)
-        if not may_be_stale and not is_repeated and not is_lost(error):
+        cause = self._cause(error)
+        if cause is None or self._connection.interrupted:
             return False
-        # Once more it meets nobody, so no patience is needed.
-        is_ours = not is_storage_error(error) and (may_be_stale or not self._commits_alone)
-        waited = time.monotonic() - self._since
-        is_late = waited > self._patience and not (is_ours and self._connection.is_open)
-        if self._connection.interrupted or is_late:
+        # The next attempt meets nobody and has a server: it is made even when patience is over.
+        is_sure = not self._locks.is_alone and not is_storage_error(error)
+        if self.is_late and not (is_sure and self._connection.is_open):
             return False
-        if may_be_stale and not is_lost(error):
-            self._locking = _LOCKING
-        elif is_repeated:
-            self._commits_alone = True  # so that it meets nobody again
-        else:
-            self._connection.drop()
-            time.sleep(_PAUSE)
+        match cause:
+            case _Cause.STALE_ROWS:
+                self._locking = _LOCKING
+            case _Cause.MET_OTHERS:
+                self._locks.is_alone = True
+            case _Cause.LOST_CONNECTION:
+                self._connection.drop_and_pause()
         self._is_repeated = True
         return True
 
+    def _cause(self, error: Exception) -> _Cause | None:
+        """Return why the batch had no effect, if that passes."""
+        if is_lost(error):
+            return _Cause.LOST_CONNECTION
+        if self._locks.trusts_rows and not isinstance(error, GivenUp):
+            return _Cause.STALE_ROWS
+        if isinstance(error, Repeat) or must_repeat(error):
+            return _Cause.MET_OTHERS
+        return None
+
     def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
         """Return what each caller is told; None for a bug."""
-        if isinstance(error, _CommitLost):
-            operation_id = str(error)
-            return lambda: OutcomeUnknown(operation_id)
-        is_repeated = isinstance(error, _Repeat)
-        if isinstance(error, GivenUp) or (is_repeated and self._connection.interrupted):
+        if isinstance(error, CommitLost):
+            return partial(OutcomeUnknown, str(error))
+        if not isinstance(error, Repeat):
+            return super().refuse(error)
+        if self._connection.interrupted:
             return StoreClosed
-        if is_repeated:
-            reason = str(error) or "other processes changed the same sessions for too long"
-            return lambda: StoreUnavailable(reason)
-        found = refusal(error)
-        return None if found is None else partial(StoreUnavailable, found.reason)
+        reason = str(error) or "other processes changed the same sessions for too long"
+        return partial(StoreUnavailable, reason)
 
     def tidy(self) -> float | None:
         """Delete some frames that have a tombstone, or ask for the server's time."""
-        self._is_repeated = False  # all callers may have given up between two attempts
+        super().tidy()
         if not self._connection.is_open:
             return None
         try:
@@ -265,20 +233,21 @@ class PostgresWriter(Transactions[PostgresTables]):
 
     def close(self) -> None:
         """Add what this writer counted to what all have, and close the connection."""
-        if self._batch and self._connection.is_open and not self._connection.interrupted:
+        if (
+            self._commits.row.batch
+            and self._connection.is_open
+            and not self._connection.interrupted
+        ):
             try:
                 fold_rows(self._connection, self.writer_id)
             except Exception:
                 self._connection.drop()  # the row is added up later
-        self._connection.close()
-
-    def interrupt(self) -> None:
-        """Stop waiting for the server, unless it commits."""
-        self._connection.interrupt()
+        super().close()
 
     def lost(self) -> Exception:
         """The outcome of the batch is not known."""
-        return OutcomeUnknown("" if self._sent is None else str(self._sent))
+        sent = self._commits.sent
+        return OutcomeUnknown("" if sent is None else str(sent))
 
     # What they are made of.
 
@@ -311,10 +280,10 @@ class PostgresWriter(Transactions[PostgresTables]):
 
     def _lock_rows(self) -> None:
         """Lock rows that were taken as they were kept: whoever locked them may want its frames."""
-        if self._trusts_rows:
+        if self._locks.trusts_rows:
             if not self._tables.rows_of_batch.lock_kept():
                 raise _RowsChanged
-            self._trusts_rows = False
+            self._locks.trusts_rows = False
 
     def _check_version(self, version: int | None) -> None:
         """Let a newer library's tables be: a new connection finds out what is there now."""
@@ -326,76 +295,27 @@ class PostgresWriter(Transactions[PostgresTables]):
         found = self._connection.fetch("SELECT extract(epoch FROM clock_timestamp())::float8")
         return float(found[0][0])
 
-    def _write(self) -> tuple[int, int, CounterValues]:
-        """Write what the batch changed; return its transaction, in both forms, and the counters."""
+    def _write(self, row: WriterRow, added: int) -> Written:
+        """Write what the batch changed, and the writer's row; it adds so many bytes."""
         tables = self._tables
-        delta = tables.counted()
-        counted = sum_values((self._counted, delta))
         written = write_batch(
             self._connection,
             tables,
-            WriterRow(self.writer_id, self._batch, counted),
+            row,
             channel=self._channel,
-            are_kept=self._trusts_rows,
+            are_kept=self._locks.trusts_rows,
         )
-        if written is not None:
-            self._check_version(written.version)
         if written is None:  # the row was not used for long, and added to others
-            self._begin_writer()
-            raise _Repeat
+            self._commits.begin_row()
+            raise Repeat
+        self._check_version(written.version)
         if not written.is_whole:
             raise _RowsChanged
-        room = tables.limits.max_total_bytes - written.total_bytes - delta.bytes
-        # All others may be adding as much at this moment.
-        self._is_near_limit = room < (written.writers + 1) * SHARED_BYTES
-        if self._is_near_limit and not self._has_store:
-            raise _Repeat
-        return written.xmin, written.xid, counted
-
-    def _commit(self, batch: BatchId) -> None:
-        self._connection.warnings.clear()
-        self._trusts_rows = False  # the server has checked them
-        self._sent = batch
-        try:
-            tag = self._connection.execute("COMMIT", must_finish=True)
-        except Exception as error:
-            if self._connection.is_open and is_refused_statement(error):
-                raise  # the server said that it is not committed
-            self._settle(batch)
-        else:
-            if tag == "ROLLBACK":
-                raise _Repeat
-            if tag != "COMMIT":  # what is this?
-                self._settle(batch)
-            elif self._connection.warnings:
-                # It is committed here, but the wait for a standby was cancelled.
-                self._begin_writer()
-                raise _CommitLost(batch)
-
-    def _settle(self, batch: BatchId) -> None:
-        """Find out whether a batch was committed. Raises `_Repeat` if not, or `_CommitLost`."""
-        until = time.monotonic() + self._patience
-        committed: bool | None = None
-        while committed is None and not self._connection.interrupted:
-            try:
-                self._connection.connect()
-                committed = was_committed(self._connection, batch, until=until, is_recent=True)
-                if committed and not confirm(self._connection, batch):
-                    committed = None
-                break
-            except Exception as error:
-                committed = None
-                if not is_storage_error(error) or time.monotonic() >= until:
-                    break
-                self._connection.drop()
-                time.sleep(_PAUSE)
-        self._connection.drop()  # the next batch checks the server before it uses it
-        if committed:
-            return
-        if committed is None:
-            self._begin_writer()  # the row stays as it is, for `resolve`
-            raise _CommitLost(batch)
-        raise _Repeat("the connection was lost before the commit: it has no effect")
+        room = tables.limits.max_total_bytes - written.total_bytes - added
+        self._is_near_limit = is_near(room, written.writers)
+        if self._is_near_limit and not self._locks.has_store:
+            raise Repeat
+        return written
 
     def _tell(self, events: list[Any], announced: set[str]) -> None:
         for event, context in events:
