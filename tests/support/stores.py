@@ -102,6 +102,7 @@ class DatabaseStore(PostgresSessionStore):
             clock=clock,
             capacity=capacity,
             capacity_bytes=capacity_bytes,
+            patience=60.0,  # the machine may be busy
         )
 
 
