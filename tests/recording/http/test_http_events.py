@@ -120,8 +120,9 @@ def test_only_an_absolute_endpoint_of_the_server_is_changed() -> None:
         b"https://elsewhere/m": b"https://elsewhere/m",
     }
     for given_url, led in cases.items():
-        for end in b"\n", b"\r\n":
-            stream = b": hi\n\nevent: endpoint" + end + b"data: %s" + end + end + rest
+        for end, last in (b"\n", b"\n"), (b"\r\n", b"\r\n"), (b"\r", b"\r"), (b"\n", b"\r\n"):
+            event = b"event: endpoint" + end + b"data: %s" + end + last
+            stream = b": hi" + end + last + event + rest
             for size in 1, 5, 1000:
                 assert rewritten(stream % given_url, size) == stream % led
     for stream in rest, b"", b"data: x", b"x" * 9000, b": ping\n\n", rest + b"event: endpoint\n":

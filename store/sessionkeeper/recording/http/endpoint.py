@@ -15,9 +15,10 @@ __all__ = ["EndpointRewriter", "endpoint_target", "led_back", "without_values"]
 
 _LONGEST = 4096
 """Bytes in which the first event has to end; its endpoint is no longer than a URL."""
-_DATA = re.compile(rb"^(data: ?)([^\r\n]*)", re.MULTILINE)
-_IS_ENDPOINT = re.compile(rb"^event: ?endpoint\r?$", re.MULTILINE)
-_END = re.compile(rb"\n\n|\r\r|\r\n\r\n")
+# A line ends with CR, LF or both, and each line of a stream may end in another way.
+_DATA = re.compile(rb"(?<![^\r\n])(data: ?)([^\r\n]*)")
+_IS_ENDPOINT = re.compile(rb"(?<![^\r\n])event: ?endpoint(?=[\r\n])")
+_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 _IS_COMMENT = re.compile(rb"(?:(?::[^\r\n]*)?[\r\n]+)*")
 
 
