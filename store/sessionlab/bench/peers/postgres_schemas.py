@@ -37,12 +37,11 @@ class PostgresSchema:
         asyncpg reads the URL itself: SQLAlchemy would pass on options such as `sslmode` as they
         are, which asyncpg does not take.
         """
-        return {
-            "url": "postgresql+asyncpg://",
-            "async_creator": lambda *_, **options: connect(
-                self.url, server_settings=self.settings, **options
-            ),
-        }
+
+        async def connected(*_: object, **options: object) -> object:
+            return await connect(self.url, server_settings=self.settings, **options)
+
+        return {"url": "postgresql+asyncpg://", "async_creator": connected}
 
     async def create(self) -> None:
         """Make it, empty. Raises what asyncpg raises."""
