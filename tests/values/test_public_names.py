@@ -16,7 +16,7 @@ import soleowner
 # Modules of the wings below whose names are the library's own business.
 INTERNAL = {
     *("arguments", "facade", "listeners", "principal", "value", "wakeups"),
-    *("owner_backed", "principal_methods", "store_url", "url_hints"),
+    *("owner_backed", "principal_methods", "store_url", "two_connections", "url_hints"),
     *("fork", "mailbox", "pending_call", "tasks"),
 }
 WINGS = ("values", "interface", "stores")

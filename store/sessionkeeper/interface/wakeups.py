@@ -77,6 +77,10 @@ class StoreWakeups:
         for session_id in self._wakeups:
             self.notify(session_id)
 
+    async def aclose(self) -> None:
+        """Listen to no other process any more, and wake all watchers: the store has ended."""
+        self.notify_all()
+
 
 class PrincipalWakeups:
     """The wake-ups of a principal's view. No attribute leads to those of the whole store."""

@@ -1,8 +1,8 @@
 """The classes that users open: in memory, SQLite, PostgreSQL, Redis, before a third party's store.
 
 Rule: a method turns its arguments into one command and awaits the reply; no rule lives here. Read
-`facade`, `actor`, `sqlite`, `postgres`, `redis`, then `principal`, `unqueued`, and `factory` with
-`config`.
+`facade`, `actor`, `two_connections`, `sqlite`, `postgres`, `redis`, then `principal`, `unqueued`,
+and `factory` with `config`.
 """
 
 from __future__ import annotations

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, Self
-
-from soleowner import ActorPair, Batch, Command, ThreadRunner, Transactions
+from typing import ClassVar, Self
 
 from ..backends.postgres.address import PostgresAddress
 from ..backends.postgres.connection import PostgresConnection
@@ -20,11 +18,11 @@ from ..backends.postgres.writer import PostgresWriter
 from ..interface.arguments import checked_seconds
 from ..interface.listeners import Listeners
 from ..values.clock import Clock
-from ..values.errors import OutcomeUnknown, SessionError
+from ..values.errors import OutcomeUnknown
 from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
 from ..values.limits import StoreLimits
 from ..values.statistics import PostgresStatistics
-from .owner_backed import OwnerBackedStore, session_error
+from .two_connections import TwoConnectionStore
 
 __all__ = ["PostgresSessionStore"]
 
@@ -35,7 +33,7 @@ _REGISTRATION_SECONDS = 1.0
 """How long the first watcher waits for the batches of others. New ones wait behind it."""
 
 
-class PostgresSessionStore(OwnerBackedStore):
+class PostgresSessionStore(TwoConnectionStore):
     """Every operation is one linearizable step among all processes that use the database.
 
     Use it as `async with PostgresSessionStore("postgresql://localhost/app") as store`. What is
@@ -100,17 +98,15 @@ class PostgresSessionStore(OwnerBackedStore):
             PostgresTables(reading, limits, clock, Listeners(), locks=False),
             self._writer,
         )
-        writing = _PostgresRunner(self._writer, wakeups, "sessionkeeper postgres")
-        pair: ActorPair[PostgresTables] = ActorPair(
-            writing,
-            _ReadingRunner(reader, wakeups, writing),
-            reads=self._reads_aside,
-            name="sessionkeeper owner",
+        super().__init__(
+            self._writer,
+            reader,
+            name="postgres",
+            wakeups=wakeups,
+            listeners=listeners,
             capacity=capacity,
             capacity_bytes=capacity_bytes,
-            translate=session_error,
         )
-        super().__init__(pair, wakeups=wakeups, listeners=listeners)
 
     async def open(self) -> Self:
         """Connect, check the server, and start the owner. Raises `StoreUnavailable`.
@@ -148,35 +144,3 @@ class PostgresSessionStore(OwnerBackedStore):
 
     def _server(self) -> PostgresStatistics:
         return self._writer.opened.info.statistics()
-
-    @staticmethod
-    def _reads_aside(command: Command[PostgresTables, Any], /) -> bool:
-        """Whether a command goes to the connection that only reads."""
-        # Not `isinstance`: with an abstract class it costs as much as the rest of the call.
-        return bool(getattr(command, "read_only", False))
-
-
-class _PostgresRunner(ThreadRunner[PostgresTables]):
-    def __init__(
-        self, storage: Transactions[PostgresTables], wakeups: PostgresWakeups, name: str
-    ) -> None:
-        super().__init__(storage, expected=(SessionError,), name=name)
-        self._wakeups = wakeups
-
-    async def aclose(self) -> None:
-        await super().aclose()
-        # However the owner ended, its watchers must learn of it.
-        await self._wakeups.aclose()
-
-
-class _ReadingRunner(_PostgresRunner):
-    def __init__(
-        self, reader: PostgresReader, wakeups: PostgresWakeups, writing: _PostgresRunner
-    ) -> None:
-        super().__init__(reader, wakeups, "sessionkeeper postgres reading")
-        self._writing = writing
-
-    async def run(self, batch: Batch[PostgresTables], /) -> None:
-        # A caller that gave up on a write reads its outcome next, and must not read too early.
-        await self._writing.settled()
-        await super().run(batch)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar
-
-from soleowner import ActorPair, Batch, Command, ThreadRunner, Transactions
+from typing import ClassVar
 
 from ..backends.sqlite.files import StoreFiles
 from ..backends.sqlite.maintenance import VacuumStep, back_up, check_pages, checkpoint, run_aside
@@ -19,15 +17,14 @@ from ..interface.arguments import checked_seconds
 from ..interface.listeners import Listeners
 from ..interface.wakeups import StoreWakeups
 from ..values.clock import Clock
-from ..values.errors import SessionError
 from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
 from ..values.limits import StoreLimits
-from .owner_backed import OwnerBackedStore, session_error
+from .two_connections import TwoConnectionStore
 
 __all__ = ["SQLiteSessionStore"]
 
 
-class SQLiteSessionStore(OwnerBackedStore):
+class SQLiteSessionStore(TwoConnectionStore):
     """Every operation is one linearizable step among all processes that have the file open.
 
     Use it as `async with SQLiteSessionStore("sessions.db") as store`. What is acknowledged
@@ -93,23 +90,15 @@ class SQLiteSessionStore(OwnerBackedStore):
             patience=patience,
             wakeups=wakeups,
         )
-        writing = _SQLiteRunner(self._writer, wakeups, "sessionkeeper sqlite")
-        self._pair: ActorPair[SQLiteTables] = ActorPair(
-            writing,
-            _ReadingRunner(reader, wakeups, writing),
-            reads=self._reads_aside,
-            name="sessionkeeper owner",
+        super().__init__(
+            self._writer,
+            reader,
+            name="sqlite",
+            wakeups=wakeups,
+            listeners=listeners,
             capacity=capacity,
             capacity_bytes=capacity_bytes,
-            translate=session_error,
         )
-        super().__init__(self._pair, wakeups=wakeups, listeners=listeners)
-
-    @staticmethod
-    def _reads_aside(command: Command[SQLiteTables, Any], /) -> bool:
-        """Whether a command goes to the connection that only reads."""
-        # Not `isinstance`: with an abstract class it costs as much as the rest of the call.
-        return bool(getattr(command, "read_only", False))
 
     @property
     def write_failure(self) -> str | None:
@@ -157,27 +146,3 @@ class SQLiteSessionStore(OwnerBackedStore):
         """
         self._pair.check_here()
         return await run_aside(self._path, self._files, check_pages)
-
-
-class _SQLiteRunner(ThreadRunner[SQLiteTables]):
-    def __init__(
-        self, storage: Transactions[SQLiteTables], wakeups: StoreWakeups, name: str
-    ) -> None:
-        super().__init__(storage, expected=(SessionError,), name=name)
-        self._wakeups = wakeups
-
-    async def aclose(self) -> None:
-        await super().aclose()
-        # However the owner ended, its watchers must learn of it.
-        self._wakeups.notify_all()
-
-
-class _ReadingRunner(_SQLiteRunner):
-    def __init__(self, reader: SQLiteReader, wakeups: StoreWakeups, writing: _SQLiteRunner) -> None:
-        super().__init__(reader, wakeups, "sessionkeeper sqlite reading")
-        self._writing = writing
-
-    async def run(self, batch: Batch[SQLiteTables], /) -> None:
-        # A caller that gave up on a write reads its outcome next, and must not read too early.
-        await self._writing.settled()
-        await super().run(batch)
