@@ -176,7 +176,13 @@ def test_text_that_utf8_cannot_write_stays_an_escape(tape: Tape, serve: Serve) -
 def test_what_does_not_exist_is_said(session: Session, serve: Serve) -> None:
     """A line as JSON, and no session of another one's frames."""
     client = Client(serve())
-    for path in (f"sessions/{'0' * 16}/frames/1", f"sessions/{session.incarnation}/frames/99"):
+    frames = f"sessions/{session.incarnation}/frames"
+    for path in (
+        f"sessions/{'0' * 16}/frames/1",
+        f"{frames}/99",
+        f"{frames}/0",
+        f"{frames}/{10**30}",
+    ):
         response = client.ask(f"/api/{path}")
         assert response.status == 404
         assert "not" in json.loads(response.body)["text"]

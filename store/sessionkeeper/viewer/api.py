@@ -54,6 +54,8 @@ class _Api:
     async def frame(self, request: Request) -> object:
         session = await self._sessions.find(request.path_params["key"])
         seq = request.path_params["seq"]
+        if seq < 1:
+            return None
         frames = await self._store.read_frames(
             session.id, after=seq - 1, limit=1, incarnation=session.incarnation
         )
