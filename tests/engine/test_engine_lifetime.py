@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from soleowner import Actor, Batch, LoopRunner, MailboxClosed, OwnerCrashed, Reentrant
 
+from tests.support.eager_tasks import start_eagerly
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator
 
     from tests.engine.conftest import ActorFactory, State
 
@@ -140,12 +142,6 @@ async def eager() -> AsyncIterator[None]:
     """Hazard 20: tasks that run their first step at once."""
     if sys.version_info < (3, 12):
         pytest.skip("eager tasks came with Python 3.12")
-
-    def start_eagerly(
-        loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
-    ) -> asyncio.Task[Any]:
-        # `asyncio.eager_task_factory`, but it takes what uvloop hands it on any 3.12 and 3.13.
-        return asyncio.Task(coroutine, loop=loop, **{**options, "eager_start": True})
 
     loop = asyncio.get_running_loop()
     loop.set_task_factory(start_eagerly)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -15,6 +16,8 @@ from sessionkeeper import (
     SessionHooks,
     SessionManager,
 )
+
+from tests.support.eager_tasks import start_eagerly
 
 
 async def create(manager: SessionManager, *ids: str) -> None:
@@ -261,10 +264,9 @@ async def test_closing_from_a_hook_is_refused(
     eager: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It would wait for itself: `RuntimeError`, and the manager lives on."""
-    factory = getattr(asyncio, "eager_task_factory", None)
-    if eager and factory is None:
+    if eager and sys.version_info < (3, 12):
         pytest.skip("tasks are eager from Python 3.12 on")
-    asyncio.get_running_loop().set_task_factory(factory if eager else None)
+    asyncio.get_running_loop().set_task_factory(start_eagerly if eager else None)
     caplog.set_level(logging.ERROR)
     failures: list[HookFailure] = []
     managers: list[SessionManager] = []
