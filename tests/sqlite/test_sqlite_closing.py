@@ -19,6 +19,7 @@ from sessionkeeper import (
 from sessionkeeper.backends.sqlite import opening
 
 from tests.support.sessions import new_session, note
+from tests.support.waiting_watcher import waiting_watcher
 
 
 class SlowChange:
@@ -124,3 +125,13 @@ async def test_a_cancelled_opening_is_not_waited_for(
     for thread in threading.enumerate():
         if thread.name.startswith("sessionkeeper sqlite"):
             thread.join(300)
+
+
+async def test_closing_wakes_watchers_that_wait(tmp_path: Path) -> None:
+    """Nothing else would: the file does not change any more."""
+    async with SQLiteSessionStore(tmp_path / "store.db") as store:
+        await store.create_session(new_session("a"))
+        watcher = await waiting_watcher(store, "a")
+    async with asyncio.timeout(60):
+        with pytest.raises(StoreClosed):
+            await watcher
