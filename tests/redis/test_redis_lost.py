@@ -169,15 +169,22 @@ def _large(session_id: str) -> MessageEnvelope:
     return MessageEnvelope.of(session_id, message, direction="client-to-server")
 
 
-@pytest.mark.parametrize("field", ["r", "q", "k", "s", "d", "x", "c"])
+NESTED = '{"canary":' * 100_000
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [*((each, "canary") for each in "rqksdxc"), ("d", NESTED), ("x", NESTED)],
+    ids=lambda each: each[:8],
+)
 async def test_a_corrupt_session_ends_no_store(
-    field: str, server: RedisServer, key_prefix: str
+    field: str, value: str, server: RedisServer, key_prefix: str
 ) -> None:
     """The error says that it cannot be read, and nothing of its content."""
     prefix = key_prefix[:-1]
     async with RedisSessionStore(server.url, prefix=prefix) as store:
         await fill(store)
-        server.say("HSET", f"{{{prefix}:0}}:s:a", field, "canary")
+        server.say("HSET", f"{{{prefix}:0}}:s:a", field, value)
         for call in (store.get_session("a"), store.list_sessions()):
             with pytest.raises(StoreUnavailable, match="session 'a' cannot be read") as told:
                 await call

@@ -1,4 +1,7 @@
-"""What SQLite and PostgreSQL hold alike in the columns of sessions and frames."""
+"""What SQLite and PostgreSQL hold alike in the columns of sessions and frames.
+
+Redis shares the errors only: its moments are whole microseconds, its frames a stream.
+"""
 
 from __future__ import annotations
 

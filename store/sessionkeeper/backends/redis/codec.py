@@ -18,6 +18,7 @@ from ...values.errors import short_id
 from ...values.ids import derived_incarnation
 from ...values.session import Session
 from ...values.states import Direction, SessionState
+from ..column_values import UNREADABLE
 from ..session_fields import dump_fields, dump_metadata, read_fields, to_json
 
 __all__ = [
@@ -68,7 +69,7 @@ ODD, GAPS, INCARNATION, EXPIRES = 14, 15, 16, 17
 Stored = Sequence[Any]
 """A row: the values of the fields in `ROW`."""
 
-_DECODE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
+_DECODE_ERRORS = (*UNREADABLE, LookupError)
 
 
 class Unreadable(Exception):
