@@ -165,6 +165,19 @@ async def test_the_record_has_the_decoded_body(rig: Rig, encoding: str, kind: st
     ]
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "Deflate ", "br", "zstd"])
+@pytest.mark.parametrize("size", [2**18 - 1, 2**18, 2**18 + 10, 2**19 + 257])
+async def test_a_body_is_decoded_to_its_last_byte(rig: Rig, encoding: str, size: int) -> None:
+    """Also where a decoder has taken all of it, and still holds some of what it decodes to."""
+    whole = b'{"jsonrpc":"2.0","id":1,"result":{"x":"abcdefghij"}}'.ljust(size)
+    await rig.serve(plain(ENCODED[encoding](whole), ID, f"Content-Encoding: {encoding}"))
+    await rig.start()
+    await rig.ask()
+    await rig.stop()
+    frame = (await rig.frames())[-1]
+    assert (frame.message == whole, frame.oddity) == (True, None)
+
+
 @pytest.mark.parametrize("encoding", ["br", "rot13", "gzip, br", "gzip"])
 async def test_a_body_that_cannot_be_decoded_is_recorded_encoded(rig: Rig, encoding: str) -> None:
     """As an odd frame with the reason; the client gets it as it is."""

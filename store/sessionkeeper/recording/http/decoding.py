@@ -98,8 +98,10 @@ class _Zlib:
         return self._stream is None and not self._first
 
     def __call__(self, part: bytes, /) -> Iterator[bytes]:
+        piece = b""
         try:
-            while part:
+            # A piece that is full may have left more of it in the decoder, without any input.
+            while part or len(piece) == _PIECE:
                 if self._stream is None:
                     part = self._first + part
                     if len(part) < 2:
@@ -107,7 +109,8 @@ class _Zlib:
                         return
                     self._first = b""
                     self._stream = zlib.decompressobj(self._bits_for(part))
-                if piece := self._stream.decompress(part, _PIECE):
+                piece = self._stream.decompress(part, _PIECE)
+                if piece:
                     yield piece
                 part = self._stream.unconsumed_tail
                 if self._stream.eof:
