@@ -152,6 +152,19 @@ async def test_http_errors_are_problems_but_a_refused_offer_is_none() -> None:
     assert "status and path" in (found[0].hint or "")
 
 
+async def test_an_error_for_no_request_is_one_beside_an_answer_too() -> None:
+    """In a batch, which old versions of the protocol allow."""
+    log = RecordedLog()
+    log.ask(1, "ping")
+    log.say(
+        DOWN,
+        b'[{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no ping"}},'
+        b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"what?"}}]',
+    )
+    found = await found_in(log)
+    assert [problem.text for problem in found] == ["error -32600: what?", "error -32601: no ping"]
+
+
 async def test_an_error_for_no_request_is_a_problem_that_quotes_it() -> None:
     """Its id is null, because the server could not read what it was sent; on either side."""
     log = RecordedLog()

@@ -1,8 +1,9 @@
 """Reads recordings: calls, what became of them, and what is worth a look.
 
-Rule: nothing here writes. Read `call`, `facts`, `pairing`, `tracker`, `reading` and `tallying`.
-Then `walking`, which reads a log once for all that follows: `problem` and `problems`, `statistics`,
-`context_cost` and `context_meter`, `runs`, and `search`. These are imported when they are used.
+Rule: nothing here writes. Read `call`, `facts`, `refusals`, `pairing`, `tracker`, `reading` and
+`tallying`. Then `walking`, which reads a log once for all that follows: `problem` and `problems`,
+`statistics`, `context_cost` and `context_meter`, `runs`, and `search`. These are imported when they
+are used.
 """
 
 from __future__ import annotations

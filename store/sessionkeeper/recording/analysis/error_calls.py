@@ -14,7 +14,8 @@ from ...values.delivery import SseDelivery
 from ...values.states import Direction, TransportType
 from .call import Call, CallId, CallOutcome
 from .facts import read_facts
-from .pairing import OpenCall, Pairing, error_status, is_another_post
+from .pairing import OpenCall, Pairing, is_another_post
+from .refusals import error_status
 from .replays import Replays
 
 if TYPE_CHECKING:

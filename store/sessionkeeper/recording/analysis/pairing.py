@@ -21,11 +21,11 @@ from typing import TypeVar
 
 import msgspec
 
-from ...values.delivery import HttpDelivery
-from ...values.message import Frame, MessageEnvelope
+from ...values.message import Frame
 from ...values.states import Direction
 from .call import Call, CallId, CallOutcome
 from .facts import MessageFacts, read_facts
+from .refusals import error_status, has_refusal
 from .replays import Replays
 
 __all__ = [
@@ -34,25 +34,22 @@ __all__ = [
     "OpenCall",
     "Pairing",
     "PairingOddity",
-    "error_status",
     "is_another_post",
-    "is_refused_offer",
 ]
 
 MAX_OPEN = 65_536
 """Calls without an answer that are kept at a time."""
 K = TypeVar("K")
 
-_NOT_ALLOWED = 405
 _POST = "POST-"
 """What the stream of an exchange begins with, in a recording of HTTP."""
 
 
 class OddityKind(StrEnum):
-    """What is wrong with a message, as pairing sees it."""
+    """What fits no call, as pairing sees it."""
 
     ANSWER_TO_NOTHING = "answer-to-nothing"
-    """A response to no request, or to one that was answered before."""
+    """A response to no request, or to one that was answered before, and that is no refusal."""
     REPEATED_ID = "repeated-id"
     """A request with the id of one that has no answer yet."""
     REFUSED = "refused"
@@ -60,7 +57,7 @@ class OddityKind(StrEnum):
 
 
 class PairingOddity(msgspec.Struct, frozen=True, gc=False):
-    """A message that should not have been sent."""
+    """Something in a log that belongs to no call as it should."""
 
     kind: OddityKind
     session_id: str
@@ -185,10 +182,11 @@ class Pairing:
                 touched.extend(_note_progress(other, facts.token))
             elif facts.cancels is not None:
                 touched.extend(_cancel(own, facts.cancels, context.timestamp))
-        if not to_server:
-            touched.extend(self._fail_by_status(frame, several))
-        if not touched and not replayed and _is_refusal(frame, several):
+        failed = () if to_server else self._fail_by_status(frame, several)
+        # An error without an id is that of the calls which it ended.
+        if not failed and not replayed and has_refusal(frame, several, answers=bool(touched)):
             self._report(OddityKind.REFUSED, frame, None)
+        touched.extend(failed)
         return touched
 
     def open_calls(self) -> list[OpenCall]:
@@ -248,7 +246,7 @@ class Pairing:
         else:
             call.outcome = CallOutcome.TOOL_ERROR if facts.is_tool_error else CallOutcome.RESULT
 
-    def _fail_by_status(self, frame: Frame, several: Sequence[MessageFacts]) -> Iterable[OpenCall]:
+    def _fail_by_status(self, frame: Frame, several: Sequence[MessageFacts]) -> Sequence[OpenCall]:
         """End the calls of a stream that got an HTTP error without a response of their own."""
         status, stream = error_status(frame), frame.envelope.context.stream
         if status is None or stream is None or not all(each.is_error for each in several):
@@ -293,35 +291,6 @@ class Pairing:
         if self._on_oddity is not None:
             direction = frame.envelope.context.direction
             self._on_oddity(PairingOddity(kind, self._session_id, frame.seq, direction, request_id))
-
-
-def error_status(frame: Frame) -> int | None:
-    """Return the HTTP status of a frame that answered with an error."""
-    delivery = frame.envelope.context.delivery
-    if not isinstance(delivery, HttpDelivery) or delivery.status is None:
-        return None
-    return delivery.status if delivery.status >= 400 else None
-
-
-def is_refused_offer(envelope: MessageEnvelope) -> bool:
-    """Whether a server says that it has no stream of its own, or that it keeps its sessions."""
-    delivery = envelope.context.delivery
-    return (
-        isinstance(delivery, HttpDelivery)
-        and delivery.status == _NOT_ALLOWED
-        and delivery.method != "POST"
-    )
-
-
-def _is_refusal(frame: Frame, several: Sequence[MessageFacts]) -> bool:
-    """Whether a frame without a call has an error that is for no request."""
-    if is_refused_offer(frame.envelope):
-        return False
-    if error_status(frame) is None:
-        return any(each.is_error and each.id is None for each in several)
-    delivery = frame.envelope.context.delivery
-    is_post = isinstance(delivery, HttpDelivery) and delivery.method == "POST"
-    return is_post or any(each.is_error for each in several)
 
 
 def _answered(waiting: Sequence[OpenCall], stream: str | None, by_server: bool) -> OpenCall | None:

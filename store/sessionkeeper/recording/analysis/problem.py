@@ -41,7 +41,8 @@ class ProblemKind(StrEnum):
     REPEATED_CALL = "repeated-call"
     """The same request was sent several times in a row, with the same parameters."""
     ANSWER_TO_NOTHING = "answer-to-nothing"
-    """A response to no request, or to one that was answered before."""
+    """A response to no request, or to one that was answered before; an error that came with an HTTP
+    status is an `ERROR`."""
     REPEATED_ID = "repeated-id"
     """A request has the id of one that has no answer yet."""
     ODD_FRAME = "odd-frame"

@@ -25,9 +25,10 @@ from .hints import (
     error_hint,
     odd_hint,
 )
-from .pairing import OddityKind, OpenCall, PairingOddity, error_status, is_refused_offer
+from .pairing import OddityKind, OpenCall, PairingOddity
 from .parties import server_name
 from .problem import Problem, ProblemKind
+from .refusals import error_status, is_refused_offer
 from .repeats import Repeats, Row
 from .walking import Step, walk
 
@@ -156,8 +157,10 @@ class _Finder:
 
     def _refusal(self, frame: Frame) -> Problem:
         errors = [each for each in read_facts(frame.envelope) or () if each.is_error]
-        code = errors[0].error_code if errors else error_status(frame)
-        said = errors[0].error_text if errors else f"HTTP {code}"
+        # A batch may answer a request as well.
+        error = min(errors, key=lambda each: each.id is not None, default=None)
+        code = error_status(frame) if error is None else error.error_code
+        said = f"HTTP {code}" if error is None else error.error_text
         when = frame.envelope.context.timestamp
         text, hint = _error_text(code, said), error_hint(code)
         return self._problem(ProblemKind.ERROR, text, when, frame.seq, hint=hint)

@@ -14,7 +14,7 @@ from ...values.message import MessageEnvelope
 from ...values.session import Session
 from ...values.states import Direction
 from .facts import read_facts
-from .pairing import is_refused_offer
+from .refusals import is_refused_offer
 
 __all__ = ["TALLY_KEY", "CallTally", "RunningTally", "tally"]
 

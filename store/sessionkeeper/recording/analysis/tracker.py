@@ -15,7 +15,7 @@ class CallTracker:
     """The calls of one session, from its frames in order, as `watch_frames` yields them.
 
     At most `max_open` calls without an answer are kept; if there are more, the oldest is given up
-    as `unknown`. `on_oddity` is called with each message that should not have been sent.
+    as `unknown`. `on_oddity` is called with each `PairingOddity`.
     """
 
     def __init__(
