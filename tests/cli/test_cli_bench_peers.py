@@ -88,6 +88,10 @@ def test_a_side_that_fails_is_left_out_and_named(
         (["--peers", "--postgres", "redis://u:secret@h"], "--postgres: expected a URL such as"),
         (["--peers", "--postgres", "postgresql://u:secret@h/d?x=1"], "--postgres: the option x"),
         (
+            ["--peers", "--postgres", "POSTGRESQL://u:secret@h/d?connect_timeout=1"],
+            "--postgres: connect_timeout and sslmode=no-verify are not known to the peers",
+        ),
+        (
             ["--peers", "--postgres", "postgresql://u:secret@127.0.0.1:1/d"],
             "--postgres: 127.0.0.1:1: the server cannot be reached: nothing listens",
         ),

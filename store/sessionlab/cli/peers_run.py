@@ -81,7 +81,7 @@ def _read_servers(redis_url: str | None, postgres_url: str | None) -> Servers:
         if url is None:
             continue
         option, _, example = EXAMPLES[storage].partition(" ")
-        if url.partition("://")[0] not in schemes:
+        if url.partition("://")[0].lower() not in schemes:
             raise ValueError(f"{option}: expected a URL such as {example}")
         try:
             parse_target(url)

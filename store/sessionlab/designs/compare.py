@@ -91,7 +91,7 @@ def compare(
 
 
 def _may_lack_its_server(cell: Cell) -> bool:
-    if cell.verdict not in (CellVerdict.BROKEN, CellVerdict.UNKNOWN):
+    if cell.verdict is not CellVerdict.BROKEN:
         return False
     hung = cell.picture is not None and cell.picture.anomaly == AnomalyKind.HANG.value
     return hung or bool(cell.note)

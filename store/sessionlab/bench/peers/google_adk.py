@@ -197,5 +197,7 @@ class AdkPostgres(Adk):
 
     async def aclose(self) -> None:
         """Leave no table behind."""
-        await self._service.close()
-        await self._schema.drop()
+        try:
+            await self._service.close()
+        finally:
+            await self._schema.drop()

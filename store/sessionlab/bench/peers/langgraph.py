@@ -184,5 +184,7 @@ class LanggraphPostgres(LanggraphSaver):
 
     async def aclose(self) -> None:
         """Leave no table behind."""
-        await self._open.aclose()
-        await self._schema.drop()
+        try:
+            await self._open.aclose()
+        finally:
+            await self._schema.drop()

@@ -147,5 +147,7 @@ class McpPersistPostgres(McpPersist):
 
     async def aclose(self) -> None:
         """Leave no table behind."""
-        await super().aclose()
-        await self._schema.drop()
+        try:
+            await super().aclose()
+        finally:
+            await self._schema.drop()

@@ -141,5 +141,7 @@ class OpenaiAgentsPostgres(OpenaiAgents):
 
     async def aclose(self) -> None:
         """Leave no table behind."""
-        await self._engine.dispose()
-        await self._schema.drop()
+        try:
+            await self._engine.dispose()
+        finally:
+            await self._schema.drop()

@@ -84,10 +84,12 @@ class AsyncpgPool(LogPeer[bytes]):
 
     async def aclose(self) -> None:
         """Leave no table behind."""
-        if self._pool is not None:
-            await self._pool.close()
-        await self._made.aclose()
-        await self._made.clear()
+        try:
+            if self._pool is not None:
+                await self._pool.close()
+            await self._made.aclose()
+        finally:
+            await self._made.clear()
 
     async def create(self, key: str) -> None:
         """Create it by the store, and read its number."""

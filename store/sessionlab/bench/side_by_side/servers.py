@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import TypeAlias
 
+from sessionkeeper.backends.postgres_url import split_postgres_url
 from sessionkeeper.values.errors import SessionError
 
 from ..peers import PeerNotInstalled, PeerStorage
@@ -47,10 +49,19 @@ async def _check_redis(url: str) -> None:
 
 
 async def _check_postgres(url: str) -> None:
+    options = split_postgres_url(url).options
+    # asyncpg, with which all others connect, would send it to the server as a setting.
+    if "connect_timeout" in options or options.get("sslmode") == "no-verify":
+        raise ValueError("connect_timeout and sslmode=no-verify are not known to the peers")
     subject = make_subject(parse_target(url), Path(), run=f"bench-{token_hex(4)}")
     try:
-        await subject.open()
-        await subject.aclose()
+        try:
+            await subject.open()
+            await subject.aclose()
+        except BaseException:
+            with suppress(Exception):  # it is the first error that says why
+                await subject.clear()
+            raise
         await subject.clear()
     except SessionError as error:
         raise ValueError(str(error)) from None
