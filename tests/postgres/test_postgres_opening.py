@@ -310,16 +310,17 @@ async def test_a_role_that_may_not_create_is_told_what_to_grant(
     await opened(url)
 
 
+@pytest.mark.parametrize("table", ["meta", "logs"])
 async def test_rows_that_are_hidden_from_the_role_are_noticed(
-    server: PostgresServer, postgres_url: str, name: str, role: str
+    table: str, server: PostgresServer, postgres_url: str, name: str, role: str
 ) -> None:
     """A store that sees only a part of a table would number frames twice."""
     await opened(postgres_url)
     for statement in grants(name, role):
         server.psql(statement)
-    server.psql(f"ALTER TABLE {name}.logs ENABLE ROW LEVEL SECURITY")
+    server.psql(f"ALTER TABLE {name}.{table} ENABLE ROW LEVEL SECURITY")
     said = await refusal(server.url_of(role, schema=name))
-    assert said == f"row-level security hides rows of {name}.logs from the role"
+    assert said == f"row-level security hides rows of {name}.{table} from the role"
     await opened(postgres_url)  # its owner sees all of them
 
 

@@ -46,7 +46,7 @@ class Commits:
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
         self.sent: BatchId | None = None
-        """The current batch, once its COMMIT was sent."""
+        """The batch of this attempt, once its COMMIT was sent."""
         self.begin_row()
 
     def begin_row(self) -> None:
@@ -55,7 +55,7 @@ class Commits:
         """As the last commit left it."""
 
     def begin(self) -> None:
-        """Begin a batch."""
+        """Begin an attempt."""
         self.sent = None
 
     def commit(self, row: WriterRow, xid: int) -> None:

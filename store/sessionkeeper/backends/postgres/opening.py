@@ -51,8 +51,6 @@ class OpenedSchema(NamedTuple):
 
     info: ServerInfo
     schema_oid: int
-    version: int
-    """Of its tables."""
 
 
 async def open_schema(
@@ -86,7 +84,7 @@ async def _open(connection: asyncpg.Connection[Any], schema: str, must_exist: bo
         await _make_current(connection, schema, info)
         found = await _look_once(connection, schema, info.role)
     await _check_rights(connection, schema, info.role)
-    return OpenedSchema(info, found.oid, VERSION)
+    return OpenedSchema(info, found.oid)
 
 
 def _check_server(connection: asyncpg.Connection[Any], info: ServerInfo) -> None:
@@ -145,6 +143,8 @@ async def _read_version(
     columns = {each["name"]: each["columns"] for each in relations if each["kind"] == "r"}
     if not {"id", "application", "version"}.issubset(columns.get("meta", ())):
         raise foreign
+    if any(each["hides_rows"] for each in relations if each["name"] == "meta"):
+        raise _hidden(schema, "meta")
     query = f'SELECT application::text, version::bigint FROM "{schema}".meta WHERE id = 1'  # noqa: S608 - a checked name
     try:
         row = await connection.fetchrow(query)
@@ -179,10 +179,14 @@ def _check_tables(schema: str, relations: Iterable[asyncpg.Record]) -> None:
         if table["persistence"] != "p":
             raise WrongServer(f"the table {schema}.{name} is UNLOGGED: a crash would empty it")
         if table["hides_rows"]:
-            raise WrongServer(f"row-level security hides rows of {schema}.{name} from the role")
+            raise _hidden(schema, name)
     sequence = found.get(SEQUENCE)
     if sequence is None or sequence["kind"] != "S":
         raise WrongServer(f"the schema {schema} has no sequence {SEQUENCE} any more")
+
+
+def _hidden(schema: str, name: str) -> WrongServer:
+    return WrongServer(f"row-level security hides rows of {schema}.{name} from the role")
 
 
 async def _check_rights(connection: asyncpg.Connection[Any], schema: str, role: str) -> None:

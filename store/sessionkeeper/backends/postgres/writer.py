@@ -28,7 +28,7 @@ from .notices import channel_name
 from .opening import OpenedSchema, open_schema
 from .outcome import end_idle
 from .resolve import Resolve
-from .schema import STORE_LOCK, lock_key
+from .schema import STORE_LOCK, VERSION, lock_key
 from .server_clock import ServerClock
 from .tables import PostgresTables
 from .transactions import PostgresTransactions
@@ -287,7 +287,7 @@ class PostgresWriter(PostgresTransactions):
 
     def _check_version(self, version: int | None) -> None:
         """Let a newer library's tables be: a new connection finds out what is there now."""
-        if version != self.opened.version:
+        if version != VERSION:
             self._connection.drop()
             raise WrongServer("another version of this library changed the tables", lasting=False)
 
