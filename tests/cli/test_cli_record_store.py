@@ -106,6 +106,7 @@ def test_a_locked_store_does_not_hold_up_the_server(start: Start, tmp_path: Path
         assert proxy.stdout.readline() == ANSWER
         other.rollback()
     while count_frames(path) < 2:  # after its traffic it would be waited for a second
+        assert proxy.poll() is None
         time.sleep(0.02)
     proxy.communicate(b"")
     assert proxy.returncode == 0

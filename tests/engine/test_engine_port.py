@@ -207,10 +207,14 @@ async def test_no_thread_is_forgotten_when_a_wake_up_is_lost(
     """Waiting threads repair an interrupt between acquiring the lock and waking."""
     port = (await actors.open()).port()
     assert port._unwoken.acquire(blocking=False)
-    assert await thread_group.do(lambda: port.ask(actors.note(1))) == [1]
+    asked = thread_group.begin(lambda: port.ask(actors.note(1)))
+    async with asyncio.timeout(300):
+        assert await asyncio.wrap_future(asked) == 1
     monkeypatch.setattr("soleowner.threads._LOOK", 3600.0)  # a look wakes the loop, too
     loop = counting(port)
-    assert await thread_group.do(lambda: port.ask(actors.note(2))) == [2]
+    asked = thread_group.begin(lambda: port.ask(actors.note(2)))
+    async with asyncio.timeout(300):
+        assert await asyncio.wrap_future(asked) == 2
     assert loop.woken == 1
 
 

@@ -226,6 +226,7 @@ async def test_a_hook_that_ignores_its_cancellation_is_waited_for_and_left_behin
     async with SessionManager(config, hooks=SessionHooks(created=created)) as manager:
         await create(manager, "a", "b")
         while not entered:
+            assert not manager._services.dispatcher._idle.is_set()
             await asyncio.sleep(0)
         report = await manager.aclose()
     assert (report.undelivered_events, report.deadline_missed) == (2, True)

@@ -65,7 +65,9 @@ async def test_a_copy_whose_process_is_killed_goes_on(
                     # It comes so far and no further, however quick it is.
                     held_up = proxy.stall_request(int(part * total * BYTES), BEGIN)
                     with copying(source, slow) as process:
-                        await held_up.reached()
+                        while not held_up.happened.is_set():
+                            assert process.poll() is None, "the copy ended before it was held up"
+                            await asyncio.sleep(0.01)
                         process.send_signal(signal.SIGKILL)
                     assert process.wait() == -signal.SIGKILL
             assert 0 < frames_in(postgres_server, schema) < total

@@ -60,19 +60,29 @@ async def test_opening_does_not_wait_for_a_lock_held_elsewhere(
 async def test_a_lock_held_too_long_is_unavailable(
     file: Path, other_processes: WorkerProcesses
 ) -> None:
-    """With the time waited; nothing was applied, and the store goes on."""
-    async with SQLiteSessionStore(file, lock_timeout=0.2) as store:
+    """With the time waited; nothing was applied, and the store goes on.
+
+    A store with more time waits on, though it began to wait before.
+    """
+    async with (
+        SQLiteSessionStore(file, lock_timeout=0.2) as store,
+        SQLiteSessionStore(file, lock_timeout=3600) as patient,
+    ):
         await store.create_session(new_session())
         holder = other_processes.start("hold")
         await asyncio.to_thread(other_processes.hear, holder, "ready")
+        waiting = asyncio.create_task(patient.add_frame(note()))
+        await asyncio.sleep(0.1)
         with pytest.raises(StoreUnavailable, match=r"lock \(waited \d") as refused:
             await store.add_frame(note())
         assert refused.value.waited is not None
         assert refused.value.waited >= 0.2
+        assert not waiting.done()
         assert await store.count_frames("a") == 0
         other_processes.tell(holder)
         await asyncio.to_thread(other_processes.hear, holder, "let go")
-        assert await store.add_frame(note()) == 1
+        assert await waiting == 1
+        assert await store.add_frame(note()) == 2
 
 
 async def test_closing_does_not_wait_for_the_lock(

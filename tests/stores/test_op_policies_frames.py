@@ -201,7 +201,8 @@ async def test_a_watcher_sees_no_dropped_frame(design: Design) -> None:
         for last in range(4, 24):
             await fill(store, 1)
             while seen[-1:] != [last]:  # in a file it reads beside the writer, in its own time
-                await asyncio.sleep(0)
+                assert not quick.done()
+                await asyncio.sleep(0.001)
         late = store.watch_frames("a")
         await close_session(store)
         await quick

@@ -141,7 +141,8 @@ async def test_a_watcher_of_a_session_that_changes_hands_ends_at_once(store: Com
     watching = asyncio.create_task(watch())
     everyone = asyncio.create_task(read_to_end(store.watch_frames("a")))
     while seen != [1, 2]:  # in a file it reads beside the writer, in its own time
-        await asyncio.sleep(0)
+        assert not watching.done()
+        await asyncio.sleep(0.001)
     await store.modify_session("a", given("bob"))
     with pytest.raises(SessionNotFound):
         await watching

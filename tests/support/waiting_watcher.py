@@ -20,7 +20,8 @@ async def waiting_watcher(store: AtomicSessionStore, session_id: str) -> asyncio
 
     task = asyncio.create_task(first())
     while not wakeups_of(store):
-        await asyncio.sleep(0)
+        assert not task.done(), task
+        await asyncio.sleep(0.001)
     # Reads are answered in their order: its own, which it sent when it registered, is answered now.
     assert await store.count_frames(session_id) == 0
     await asyncio.sleep(0)

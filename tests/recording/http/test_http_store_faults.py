@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -97,9 +98,10 @@ async def read(store: Path) -> tuple[list[Session], list[MessageEnvelope]]:
         return sessions, [f for each in sessions for f in await opened.get_frames(each.id)]
 
 
-async def until_recorded(store: Path, count: int) -> None:
+async def until_recorded(store: Path, count: int, process: subprocess.Popen[bytes]) -> None:
     """Wait for so many frames: at its end a recorder waits for a slow store for a second only."""
     while not store.exists() or len((await read(store))[1]) < count:
+        assert process.poll() is None, "the recorder ended"
         await asyncio.sleep(0.05)
 
 
@@ -107,11 +109,11 @@ async def test_a_store_that_is_away_costs_nothing_but_time(tmp_path: Path) -> No
     """Calls are answered while the store cannot be opened; when it can, all are recorded."""
     store = tmp_path / "tape.db"
     store.write_bytes(b"this is no database" * 100)
-    async with recorded(store, 100) as (client, _):
+    async with recorded(store, 100) as (client, process):
         for number in range(3):
             await call(client, number, 100)
         store.unlink()
-        await until_recorded(store, 6)
+        await until_recorded(store, 6, process)
     said = summary(store)
     assert "cannot record yet" in said["troubles"][0]
     sessions, frames = await read(store)
@@ -158,7 +160,7 @@ async def test_a_killed_recorder_loses_nothing_that_was_stored(tmp_path: Path) -
     number = 0
     async with recorded(store, 100) as (client, process):
         await call(client, number, 100)
-        await until_recorded(store, 2)
+        await until_recorded(store, 2, process)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 number += 1
