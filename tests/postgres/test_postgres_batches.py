@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from postgres_schemas import own_schema
 from postgres_server import PostgresServer, until
 from sessionkeeper import (
     PostgresSessionStore,
@@ -176,7 +178,9 @@ async def test_a_batch_of_appends_takes_three_round_trips(
         for n in range(appends):
             await warm(store, f"s{n}")
         await asyncio.gather(*(store.add_frame(note(1, f"s{n}")) for n in range(appends)))
-        store._writer._clock = None  # now and then it would be asked for the time
+        clock = store._writer._clock
+        assert clock is not None
+        clock._measured_at = math.inf  # now and then it would be asked for the time
         connection: Any = store._writer._connection
         run, send_ahead, asked = connection.run, connection.send_ahead, []
 
@@ -275,25 +279,28 @@ async def test_a_refusal_of_the_role_is_told_at_once_after_a_lost_connection(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does not pass, whatever the batch that lost its connection had trusted."""
-    url = postgres_server.add_role(
-        "shut_out", "GRANT CREATE ON DATABASE postgres TO shut_out", schema="shut_out"
-    )
-    async with PostgresSessionStore(url, patience=2.0) as store:
-        await warm(store, "a")
-        await store.add_frame(note(1, "a"))
-        connection: Any = store._writer._connection
-        connect, tried = connection.connect, []
+    with own_schema(postgres_server) as schema:
+        role = f"{schema}_shut_out"
+        url = postgres_server.add_role(
+            role, f"GRANT CREATE ON DATABASE postgres TO {role}", schema=schema
+        )
+        async with PostgresSessionStore(url, patience=2.0) as store:
+            await warm(store, "a")
+            await store.add_frame(note(1, "a"))
+            connection: Any = store._writer._connection
+            connect, tried = connection.connect, []
 
-        def count() -> None:
-            tried.append("connect")
-            connect()
+            def count() -> None:
+                tried.append("connect")
+                connect()
 
-        monkeypatch.setattr(connection, "connect", count)
-        process = connection.protocol.get_server_pid()
-        await asyncio.to_thread(postgres_server.psql, "ALTER ROLE shut_out NOLOGIN")
-        await asyncio.to_thread(postgres_server.psql, f"SELECT pg_terminate_backend({process})")
-        with pytest.raises(StoreUnavailable, match="refuses the role"):
-            await store.add_frame(note(2, "a"))
-        assert tried == ["connect"]
-        await asyncio.to_thread(postgres_server.psql, "ALTER ROLE shut_out LOGIN")
-        assert await store.add_frame(note(3, "a")) == 2
+            monkeypatch.setattr(connection, "connect", count)
+            process = connection.protocol.get_server_pid()
+            await asyncio.to_thread(postgres_server.psql, f"ALTER ROLE {role} NOLOGIN")
+            await asyncio.to_thread(postgres_server.psql, f"SELECT pg_terminate_backend({process})")
+            with pytest.raises(StoreUnavailable, match="refuses the role"):
+                await store.add_frame(note(2, "a"))
+            assert tried == ["connect"]
+            await asyncio.to_thread(postgres_server.psql, f"ALTER ROLE {role} LOGIN")
+            assert await store.add_frame(note(3, "a")) == 2
+        postgres_server.psql(f"DROP OWNED BY {role}; DROP ROLE {role}")
