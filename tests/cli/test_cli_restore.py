@@ -16,15 +16,21 @@ from sessionkeeper.cli.app import run
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 WAITS_FOR_ITS_END = """
+import sys
 from sessionkeeper.backends.sqlite import restore
 
 def copy(source, new, stop, on_progress, copy=restore.copy_pages):
-    copy(source, new, stop, on_progress)
-    stop.wait()
+    pieces = []
+    def wait(done, total):
+        pieces.append(done)
+        if len(pieces) > 1:
+            print("a piece was copied after the stop", file=sys.stderr, flush=True)
+        stop.wait()
+    copy(source, new, stop, wait)
 
 restore.copy_pages = copy
 """
-"""No restore is complete before it is interrupted."""
+"""No restore is complete before it is interrupted: it is after its first piece, of several."""
 
 
 async def fill(folder: Path, frames: int = 3) -> None:

@@ -125,7 +125,7 @@ async def recorder(
     )
     shell = ("bash", "-c", f'ulimit -f {limit}; exec "$@"', "record")
     log = store.with_suffix(".log")
-    async with _started((*shell, *words) if limit else words, log) as process:
+    async with _started((*shell, *words) if limit else words, log, heeds=True) as process:
         while (told := re.search(rb"http://127\.0\.0\.1:(\d+)/", log.read_bytes())) is None:
             assert process.poll() is None, log.read_text(errors="replace")[-2000:]
             await asyncio.sleep(0.02)
@@ -134,9 +134,9 @@ async def recorder(
 
 @asynccontextmanager
 async def _started(
-    command: Sequence[str], log: Path, env: dict[str, str] | None = None
+    command: Sequence[str], log: Path, env: dict[str, str] | None = None, *, heeds: bool = False
 ) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """Start a program; its whole group is ended."""
+    """Start a program; its whole group is ended. One that `heeds` SIGTERM has to end by that."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -152,7 +152,9 @@ async def _started(
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             try:
-                await asyncio.to_thread(process.wait, 60)
+                await asyncio.to_thread(process.wait, 300 if heeds else 60)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+                if heeds:
+                    raise AssertionError("it did not end by SIGTERM") from None

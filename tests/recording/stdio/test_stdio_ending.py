@@ -235,5 +235,5 @@ async def test_a_start_that_fails_half_way_leaves_nothing_behind(
     if after == 2:
         monkeypatch.setattr(rig.notes, "started", fail)
     with pytest.raises(OSError, match="too many"):
-        await rig.run(rig.proxy("time.sleep(100)"))
+        await rig.run(rig.proxy("time.sleep(1000)"))
     assert rig.notes.endings == ["cannot start: OSError"]

@@ -138,7 +138,7 @@ async def test_a_server_that_closes_its_stdin_breaks_the_clients_pipe(rig: Rig) 
     proxy = rig.proxy("""
         os.close(0)
         say("closed")
-        time.sleep(100)
+        time.sleep(1000)
         """)
     running = rig.run(proxy)
     assert await rig.line() == b"closed\n"
@@ -180,7 +180,7 @@ async def test_a_grandchild_that_holds_stdout_does_not_keep_the_tap(
     running = rig.run(
         rig.proxy("""
             child = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; "
-                "time.sleep(100)"], stdin=subprocess.DEVNULL)
+                "time.sleep(1000)"], stdin=subprocess.DEVNULL)
             say({"grandchild": child.pid})
             os._exit(0)
             """)
@@ -196,7 +196,7 @@ async def test_a_grandchild_that_holds_stdin_does_not_keep_the_tap(rig: Rig) -> 
     running = rig.run(
         rig.proxy("""
             child = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; "
-                "time.sleep(100)"], stdout=subprocess.DEVNULL)
+                "time.sleep(1000)"], stdout=subprocess.DEVNULL)
             say({"grandchild": child.pid})
             while not select.select([0], [], [], 0)[0]:
                 time.sleep(0.001)

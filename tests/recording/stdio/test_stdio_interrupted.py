@@ -23,12 +23,12 @@ STUBBORN = """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     say("ready")
     while True:
-        time.sleep(100)
+        time.sleep(1000)
     """
 ENDS_ON_SIGTERM = """
     say("ready")
     while True:
-        time.sleep(100)
+        time.sleep(1000)
     """
 
 
@@ -171,7 +171,7 @@ async def test_a_signal_ends_the_wait_for_a_client_that_never_reads(
     """Before or after the server's exit; what nobody wants to read is not waited for."""
     monkeypatch.setattr("sessionkeeper.recording.stdio.proxy._GRACE", 0.05)
     alive, servers_end = os.pipe()
-    wait = "time.sleep(100)" if when == "before" else ""
+    wait = "time.sleep(1000)" if when == "before" else ""
     proxy = rig.proxy(f"os.write(1, b'x' * 150_000); os.write(2, b'!'); {wait}", stderr=servers_end)
     running = rig.run(proxy)
     await asyncio.sleep(0)  # the server is started
