@@ -181,7 +181,8 @@ def test_runs_that_are_given_up_leave_no_schema(
         monkeypatch.setattr(cells, "_STRESS_TIMEOUT", seconds)
         cell = stress_cell(ours, WORKLOADS["updates"], runs=1, loops=LOOPS, seconds=math.inf)
         assert used.psql(SCHEMAS) == "1"
-        verdict, seconds = cell.verdict, 1.2 * seconds
+        verdict, seconds = cell.verdict, 1.5 * seconds
+        assert seconds < 300, cell
     assert verdict is CellVerdict.HOLDS
 
 

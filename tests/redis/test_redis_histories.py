@@ -93,7 +93,7 @@ async def clients_are_killed(server: RedisServer, proxy: FaultProxy) -> None:
 
 async def clients_are_paused(server: RedisServer, proxy: FaultProxy) -> None:
     """CLIENT PAUSE, longer than silence is borne."""
-    await asyncio.to_thread(server.pause, 400)
+    await asyncio.to_thread(server.pause, 2_000)
 
 
 async def killed_and_restarted(server: RedisServer, proxy: FaultProxy) -> None:
@@ -120,7 +120,7 @@ async def test_eight_clients_of_one_store(name: str, fleet: Fleet) -> None:
     """Batches of callers, some cancelled, and trouble with the server: still one order."""
     server = fleet.start(appendonly="yes", appendfsync="always")
     async with proxied(server.port) as proxy:
-        url = f"{proxy.url}?socket_timeout=0.2"
+        url = f"{proxy.url}?socket_timeout=1.0"
         store = recording(RedisSessionStore(url, patience=20.0))
         async with store:
             await busy(store, lambda: TROUBLES[name](server, proxy))

@@ -187,7 +187,7 @@ async def all_are_answered(
         await until_quiet(proxy)
         await end(store)
         proxy.replies.clear()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(300):
             answers = await asyncio.gather(*calls, return_exceptions=True)
         applied = 0
         for answer in answers:
@@ -369,6 +369,6 @@ async def test_a_lane_without_a_rule_is_detected(
 ) -> None:
     """So the test above would notice."""
     flaw(monkeypatch)
-    with pytest.raises((AssertionError, TimeoutError)):
-        async with asyncio.timeout(20):
+    with pytest.raises(AssertionError):
+        async with asyncio.timeout(300):
             await RULES[rule](fleet.start(), key_prefix[:-1])
