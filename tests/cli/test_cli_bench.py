@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sessionkeeper.cli.app import run
 
-QUICK = ["--seconds", "0.05", "--warmup", "0", "--rounds", "1", "--sessions", "10"]
+QUICK = ["--seconds", "0.5", "--warmup", "0", "--rounds", "1", "--sessions", "10"]
 
 OWN = """
 import asyncio
@@ -90,13 +90,13 @@ def test_a_loss_is_exit_code_1_and_only_json_goes_to_stdout(
     (tmp_path / "loses_of_mine.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    asked = ["--store", "loses_of_mine:Loses", "--mix", "append", "--rate", "200"]
+    asked = ["--store", "loses_of_mine:Loses", "--mix", "append", "--rate", "20"]
     sizes = ["--loop", "asyncio", "--payload", "100B,2KB", "--json"]
     assert run(["bench", *asked, *QUICK, *sizes]) == 1
     told = json.loads(capsys.readouterr().out)
     [measured] = told["subjects"][0]["measured"]
     assert told["loop"] == "asyncio"
-    assert (measured["load"]["rate"], measured["load"]["sizes"]) == (200.0, [100, 2048])
+    assert (measured["load"]["rate"], measured["load"]["sizes"]) == (20.0, [100, 2048])
     assert measured["latency"]["count"] == pytest.approx(10, abs=1)
     assert measured["stored"]["lost_messages"] == measured["stored"]["messages"] > 0
 
@@ -200,7 +200,7 @@ def test_an_interrupt_keeps_what_was_measured(start: Any, tmp_path: Path) -> Non
 def test_an_interrupt_during_the_fill_keeps_the_earlier_rounds(start: Any, tmp_path: Path) -> None:
     """SIGTERM does as Ctrl-C; of a round in which nothing was measured yet nothing is shown."""
     (tmp_path / "fills.py").write_text(OWN)
-    asked = ["--mix", "read", "--callers", "1", "--seconds", "0.05", "--warmup", "0"]
+    asked = ["--mix", "read", "--callers", "1", "--seconds", "0.5", "--warmup", "0"]
     sizes = ["--rounds", "1", "--sessions", "10,30000", "--json"]
     process = start("bench", "--store", "fills:Fills", *asked, *sizes)
     until_there(tmp_path / "filling", process)

@@ -17,8 +17,8 @@ from sessionlab.bench.side_by_side import ComparisonPlan, compare_sides, select_
 pytestmark = pytest.mark.any_loop
 
 SCHEMAS = "SELECT nspname FROM pg_namespace ORDER BY nspname"
-BESIDE = ["bench", "--peers", "--seconds", "0.05", "--rounds", "1", "--loop", "asyncio"]
-QUICK = ["--seconds", "0.1", "--warmup", "0", "--rounds", "1", "--sessions", "20"]
+BESIDE = ["bench", "--peers", "--seconds", "0.5", "--rounds", "1", "--loop", "asyncio"]
+QUICK = ["--seconds", "0.5", "--warmup", "0", "--rounds", "1", "--sessions", "20"]
 
 
 def test_a_load_leaves_a_database_as_it_was(

@@ -20,7 +20,7 @@ from sessionlab.bench import parse_target
 from sessionlab.bench.filled_subject import FilledSubject
 from sessionlab.bench.targets import make_subject
 
-QUICK = ["--seconds", "0.1", "--warmup", "0", "--rounds", "1", "--sessions", "20"]
+QUICK = ["--seconds", "0.5", "--warmup", "0", "--rounds", "1", "--sessions", "20"]
 OURS = "{bench-*"
 
 

@@ -85,7 +85,7 @@ def test_the_command_tells_what_a_peer_lost_and_ends_with_1(
     """`sessionkeeper bench` compares what was acknowledged with what is there."""
     numbers = tmp_path / "bench.json"
     asked = ["--store", "cashews", "--mix", "hot", "--callers", "64", "--sessions", "4"]
-    quick = ["--seconds", "0.1", "--warmup", "0", "--rounds", "1", "--output", str(numbers)]
+    quick = ["--seconds", "0.5", "--warmup", "0", "--rounds", "1", "--output", str(numbers)]
     assert run(["bench", *asked, *quick]) == 1
     told = capsys.readouterr().out
     assert "updates" in told
