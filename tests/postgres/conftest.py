@@ -21,7 +21,9 @@ def _machine_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     behind, so that one that heeds no interrupt is seen.
     """
     monkeypatch.setattr(thread_runner, "_HURRY", 3600.0)
-    monkeypatch.setitem(thread_runner.ThreadRunner.__init__.__kwdefaults__, "grace", 3600.0)
+    defaults = thread_runner.ThreadRunner.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "grace", 3600.0)
     monkeypatch.setattr(connection, "_LEAST", 60.0)
     monkeypatch.setattr(NoticeConnection, "PATIENCE", 60.0)
 
