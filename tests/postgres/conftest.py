@@ -17,13 +17,9 @@ from soleowner import thread_runner
 def _machine_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the patience of a store, an answer takes as long as the machine needs for it.
 
-    So does the thread of a store that is closed, until it has a turn and stops: none is left
-    behind, so that one that heeds no interrupt is seen.
+    So does the thread of a store that is closed, until it has a turn and stops.
     """
-    monkeypatch.setattr(thread_runner, "_HURRY", 3600.0)
-    defaults = thread_runner.ThreadRunner.__init__.__kwdefaults__
-    assert defaults is not None
-    monkeypatch.setitem(defaults, "grace", 3600.0)
+    monkeypatch.setattr(thread_runner, "_HURRY", 60.0)
     monkeypatch.setattr(connection, "_LEAST", 60.0)
     monkeypatch.setattr(NoticeConnection, "PATIENCE", 60.0)
 

@@ -15,9 +15,19 @@ from redis_operations import note, session
 from sessionkeeper import AtomicSessionStore, StoreClosed
 from sessionkeeper.stores.postgres import PostgresSessionStore
 from sessionkeeper.values.clock import Clock
+from soleowner import thread_runner
 
 PATIENCE = 600.0
 """What must not wait so long does not end before the test is ended."""
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that heeds no interrupt is waited for, so that the test does not end."""
+    monkeypatch.setattr(thread_runner, "_HURRY", 3600.0)
+    defaults = thread_runner.ThreadRunner.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "grace", 3600.0)
 
 
 async def _append(store: AtomicSessionStore) -> object:
