@@ -111,7 +111,7 @@ def test_each_wrong_design_on_postgres_is_caught_every_time(
 
 @pytest.mark.parametrize(
     "runs",
-    [2, pytest.param(20, marks=pytest.mark.long)],
+    [2, pytest.param(6, marks=pytest.mark.long)],
 )
 @pytest.mark.parametrize("workload", WORKLOADS)
 @pytest.mark.parametrize("name", RIGHT)
@@ -135,7 +135,7 @@ def test_no_alarm_on_a_right_design_on_another_version(
     """The same on the server of the wheel."""
     _take_time(monkeypatch)
     right = design(name, wheel_server.url)
-    cell = stress_cell(right, WORKLOADS[workload], runs=5, loops=LOOPS, seconds=math.inf)
+    cell = stress_cell(right, WORKLOADS[workload], runs=3, loops=LOOPS, seconds=math.inf)
     assert (cell.verdict, cell.note) == (CellVerdict.HOLDS, "")
 
 

@@ -104,7 +104,7 @@ async def test_an_append_cut_at_any_byte_is_applied_once(
         await add_up(store)
 
 
-@pytest.mark.parametrize("step", [499, pytest.param(7, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [499, pytest.param(31, marks=pytest.mark.long)])
 @pytest.mark.parametrize("way", ["request", "answer"])
 async def test_a_connection_that_is_made_anew_may_be_cut_at_any_byte(
     way: str, step: int, postgres_server: PostgresServer, postgres_url: str
