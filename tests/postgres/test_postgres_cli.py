@@ -203,6 +203,7 @@ def test_a_recorder_makes_the_store_and_runs_without_it(
         until(has_begun, "it records")
         echoed, _ = recorder.communicate(b"hi\n", timeout=300)
     assert (echoed, recorder.returncode) == (b"hi\n", 0)
+    assert "2 frames recorded" in capfd.readouterr().err
     assert len(go(held(postgres_url))) == 1
     away = "postgresql://user:hunter2@127.0.0.1:1/d"
     done = subprocess.run(
