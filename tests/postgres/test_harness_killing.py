@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import asyncpg
 import pytest
@@ -48,7 +49,11 @@ async def _read_while_it_is_killed(
     reading = asyncio.ensure_future(reader.execute("SELECT n FROM things"))
     for _ in range(3):
         await asyncio.sleep(0)  # until it has asked, which is one packet
-    await asyncio.to_thread(kill, writer.get_server_pid(), reader.get_server_pid())
+    try:
+        await asyncio.to_thread(kill, writer.get_server_pid(), reader.get_server_pid())
+    finally:
+        with suppress(ProcessLookupError):  # it stands still, and would outlive its server
+            os.kill(sender, signal.SIGKILL)
     told, acknowledged = await asyncio.gather(reading, adding, return_exceptions=True)
     assert isinstance(acknowledged, _LOST)
     for each in (writer, reader):
