@@ -183,6 +183,17 @@ def test_a_check_ends_a_bounded_number_of_steps_after_its_limit(
         assert result.operations == len(operations)
 
 
+def test_few_of_many_unknown_outcomes_are_tried_before_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two appends explain what was read; the ways to use forty of them would take for ever."""
+    *lost, _ = unknown()
+    read = op("get", ("k", None), "57", client=99, call=1_000, returned=1_001)
+    with counted(monkeypatch):
+        result = check([*lost, read], KeyValue(), timeout=1.0)
+    assert result.verdict is Verdict.OK
+
+
 def test_no_time_is_no_verdict() -> None:
     """Even a quick check is UNKNOWN."""
     assert check(long(10), Register(), timeout=0).reason == "time limit"

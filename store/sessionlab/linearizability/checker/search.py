@@ -8,12 +8,14 @@ outcome that were used, and the state. Three rules keep the search small, and no
 - A possible read is placed at once: an order that works with it later works with it here, too. A
   write that changes nothing *here* is not, because it may change something later.
 - Operations of unknown outcome are used right before an operation that needs them. Of equal ones,
-  the one called first is used first.
+  the one called first is used first. Several in a row are used when fewer led nowhere in the whole
+  search: there are exponentially many ways.
 - A configuration that failed with some unknown operations used also fails with more of them used.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Generic, TypeAlias, TypeVar, cast
 
@@ -32,7 +34,7 @@ Choice: TypeAlias = tuple[int, int, int, Order, int, int]
 
 _FOREVER = 1 << 62
 _UNKNOWN_FIRST = -1
-"""Stands for operations of unknown outcome that are placed before the next operation."""
+"""Stands for an operation of unknown outcome that is placed before the next one, -2 for two, …"""
 
 
 class Search(Generic[S]):
@@ -73,6 +75,7 @@ class Search(Generic[S]):
         self._seen: set[tuple[int, int, int]] = set()
         self._failed: dict[tuple[int, int, int], list[int]] = {}
         self._choices: list[Choice] = []
+        self._later: deque[Choice] = deque()
         self._verdict: Verdict | None = None if definite else Verdict.OK
         self._best: Order = None
         self._best_count = -1
@@ -87,7 +90,7 @@ class Search(Generic[S]):
     @property
     def configurations(self) -> int:
         """The number of configurations in memory."""
-        return len(self._seen) + len(self._failed) + len(self._choices)
+        return sum(map(len, (self._seen, self._failed, self._choices, self._later)))
 
     def order(self) -> list[tuple[Operation, S]]:
         """Return the longest valid order found, each operation with the state after it."""
@@ -249,18 +252,20 @@ class Search(Generic[S]):
 
     def _next_choice(self) -> Choice | None:
         """Take the latest choice; unknown operations are tried when nothing else is left."""
-        while self._choices:
-            choice = self._choices.pop()
+        while self._choices or self._later:
+            choice = self._choices.pop() if self._choices else self._later.popleft()
             first, mask, used, node, placed, state = choice
-            if placed != _UNKNOWN_FIRST:
+            if placed >= 0:
                 return choice
             waiting, bound = self._waiting(first, mask)
-            found, cost = self._unknown.before(waiting, bound, used, state, node)
+            found, cost = self._unknown.before(waiting, bound, used, state, node, -placed)
             self._cost += cost
             self._choices.extend(
                 (first, mask, now, way, index, following)
                 for now, way, index, following in reversed(found)
             )
+            if cost:
+                self._later.append((first, mask, used, node, placed - 1, state))
         return None
 
     def _waiting(self, first: int, mask: int) -> tuple[list[int], int]:

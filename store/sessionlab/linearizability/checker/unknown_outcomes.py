@@ -6,7 +6,6 @@ be left out.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
@@ -41,38 +40,43 @@ class UnknownOutcomes(Generic[S]):
         self._definite = definite
         self._limit = limit
 
-    def before(
-        self, waiting: Sequence[int], bound: int, used: int, state: int, order: Order
+    def before(  # noqa: PLR0917 - a configuration, and what follows
+        self, waiting: Sequence[int], bound: int, used: int, state: int, order: Order, count: int
     ) -> tuple[list[Jump], int]:
-        """Return how one of `waiting` can come next after some operations of unknown outcome that
-        were called by `bound`, fewest first; and the number of steps this took.
+        """Return how one of `waiting` can come next after so many operations of unknown outcome
+        that were called by `bound`, and the number of steps this took: 0 if there are no so many.
 
         Raises `TooManyStates`, `OutOfTime`.
         """
+        reached: dict[int, list[int]] = {state: [used]}
+        ways: list[tuple[int, int, Order]] = [(used, state, order)]
+        steps = 0
+        for _ in range(count):
+            longer: list[tuple[int, int, Order]] = []
+            for before, reaching, way in ways:
+                for number, index, after in self._next(bound, before, reaching):
+                    steps += 1
+                    others = reached.setdefault(after, [])
+                    self._limit.spend(1 + len(others))
+                    now = before | 1 << number
+                    if any(other & ~now == 0 for other in others):
+                        continue  # fewer operations lead to the same state
+                    others.append(now)
+                    longer.append((now, after, (way, index, after)))
+            ways = longer
+        if not ways:
+            return [], 0
         tables = self._transitions.tables
         found: list[Jump] = []
-        reached: dict[int, list[int]] = {state: [used]}
-        queue: deque[tuple[int, int, Order]] = deque([(used, state, order)])
-        cost = 0
-        while queue:
-            used, state, order = queue.popleft()
-            for number, index, after in self._next(bound, used, state):
-                cost += len(waiting)
-                self._limit.spend(len(waiting) + len(reached.get(after, ())))
-                now = used | 1 << number
-                others = reached.setdefault(after, [])
-                if any(other & ~now == 0 for other in others):
-                    continue  # fewer operations lead to the same state
-                others.append(now)
-                way: Order = (order, index, after)
-                queue.append((now, after, way))
-                for i in waiting:
-                    following = tables[i].get(after)
-                    if following is None:
-                        following = self._transitions.step(i, after)
-                    if following != IMPOSSIBLE:
-                        found.append((now, way, i, following))
-        return found, cost
+        for now, after, way in ways:
+            self._limit.spend(len(waiting))
+            for i in waiting:
+                following = tables[i].get(after)
+                if following is None:
+                    following = self._transitions.step(i, after)
+                if following != IMPOSSIBLE:
+                    found.append((now, way, i, following))
+        return found, steps + len(ways) * len(waiting)
 
     def _next(self, bound: int, used: int, state: int) -> list[tuple[int, int, int]]:
         """Return (number, index, next state) of those that can take effect and change the state."""
