@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from postgres_clients import Clients, judge, merge, recording
-from redis_operations import add_up, session
+from postgres_proxy import PostgresProxy
+from postgres_trials import COMMIT, through
+from redis_operations import add_up, counted, session
 from sessionkeeper.stores.postgres import PostgresSessionStore
-from sessionlab import Operation, Outcome, read_history
+from sessionlab import Operation, Outcome, SessionStoreModel, Verdict, check, read_history
 
 from tests.support.worker_processes import WorkerProcesses
 
@@ -69,6 +71,29 @@ async def test_clients_of_three_processes_are_one_history(
         if _turns(operations) > WORKERS:
             return
     pytest.fail("the processes never worked side by side")
+
+
+async def test_changes_of_two_stores_need_not_show_in_the_order_of_their_revisions(
+    postgres_url: str, postgres_proxy: PostgresProxy
+) -> None:
+    """Neither waits for the other, so the store does not promise it; there is one order of all."""
+    slow = recording(PostgresSessionStore(through(postgres_proxy, postgres_url)))
+    quick = recording(PostgresSessionStore(postgres_url))
+    async with slow, quick:
+        await slow.create_session(session("s0"))
+        await quick.create_session(session("s1"))
+        commit = postgres_proxy.stall_request(0, COMMIT)
+        asked = asyncio.ensure_future(slow.modify_session("s0", counted))
+        await commit.reached()
+        later = await quick.modify_session("s1", counted)
+        seen = await quick.list_sessions()
+        commit.release()
+        earlier = await asked
+    assert [each.metadata for each in seen] == [{}, {"n": 1}]
+    assert earlier.revision < later.revision
+    operations = merge([store.history().operations for store in (slow, quick)])
+    judge(operations)
+    assert check(operations, SessionStoreModel(one_counter=True)).verdict is Verdict.ILLEGAL
 
 
 @pytest.mark.parametrize("shared", [8 * 1024 * 1024, 500])

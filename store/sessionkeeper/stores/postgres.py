@@ -54,6 +54,8 @@ class PostgresSessionStore(TwoConnectionStore):
         listing=Atomicity.LINEARIZABLE,
         durability=Durability.SERVER,
         scope=Scope.CLUSTER,
+        # Changes of several sessions by several stores need not be committed as they were numbered.
+        one_counter=False,
     )
     _writer_type: ClassVar[type[PostgresWriter]] = PostgresWriter
     """The class that makes a batch a transaction; the lab has wrong ones."""

@@ -53,5 +53,5 @@ class Guarantees:
     durability: Durability
     scope: Scope
     one_counter: bool = True
-    """Whether revisions come from one counter of the store. If not, each part of it has its own
-    counter: revisions of one session still grow, those of two sessions are not comparable."""
+    """Whether changes become visible in the order of their revisions, over all sessions. If not,
+    revisions of one session still grow, and no order of two sessions follows from theirs."""
