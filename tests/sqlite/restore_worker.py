@@ -15,6 +15,8 @@ from sessionkeeper.backends.sqlite.restore import restore_file
 
 _MODULES = ("posix", "fcntl", "_sqlite3")
 _HARMLESS = ("stat", "lstat", "fspath", "getpid", "kill", "fsencode", "access")
+_OF_TEXT = "_path_"
+"""How functions begin that only take a path apart; newer Pythons have more of them in C."""
 
 
 def restore(backup: str, target: str, before: Callable[[str, Any], object]) -> None:
@@ -24,7 +26,11 @@ def restore(backup: str, target: str, before: Callable[[str, Any], object]) -> N
         if event not in ("c_call", "c_return"):
             return
         module = getattr(called, "__module__", None)
-        of_system = module in _MODULES and called.__name__ not in _HARMLESS
+        of_system = (
+            module in _MODULES
+            and called.__name__ not in _HARMLESS
+            and not called.__name__.startswith(_OF_TEXT)
+        )
         if of_system or isinstance(getattr(called, "__self__", None), sqlite3.Connection):
             sys.setprofile(None)
             before(event, called)
