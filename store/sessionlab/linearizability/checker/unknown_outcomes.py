@@ -43,8 +43,8 @@ class UnknownOutcomes(Generic[S]):
     def before(  # noqa: PLR0917 - a configuration, and what follows
         self, waiting: Sequence[int], bound: int, used: int, state: int, order: Order, count: int
     ) -> tuple[list[Jump], int]:
-        """Return how one of `waiting` can come next after so many operations of unknown outcome
-        that were called by `bound`, and the number of steps this took: 0 if there are no so many.
+        """Return how one of `waiting` can come next after `count` operations of unknown outcome
+        that were called by `bound`, and the number of steps this took: 0 if there are fewer.
 
         Raises `TooManyStates`, `OutOfTime`.
         """
